@@ -1,0 +1,1 @@
+"""Promote a model: from its source to what serves it."""

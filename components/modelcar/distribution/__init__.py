@@ -1,0 +1,1 @@
+"""Where images are kept: OCI registries over HTTP, and OCI layout directories."""

@@ -1,0 +1,1 @@
+"""The Kubeflow Model Registry: what was promoted, found again by content."""

@@ -1,0 +1,1 @@
+"""The sandbox: every outside service on loopback, for trying and testing."""
