@@ -16,6 +16,47 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 5
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
+LONGEST_ASKED_S = 300.0
+
+
+class Attempts:
+    """Counts the failures in a row of one piece of work, and waits between them.
+
+    For work that goes on where it broke off; `retry` is for work that begins anew.
+    """
+
+    def __init__(
+        self,
+        attempts: int = ATTEMPTS,
+        *,
+        first_delay_s: float = FIRST_DELAY_S,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._attempts, self._first_delay_s, self._wait = attempts, first_delay_s, wait
+        self._failures = 0
+
+    def succeeded(self) -> None:
+        """Begin a new count."""
+        self._failures = 0
+
+    def failed(self, error: PromotionError) -> None:
+        """Wait until the next attempt may begin.
+
+        Waits double to at most 30 s, with full jitter, so that writers who failed together do not come back
+        together; when the other side named a time (`retry_after_s`), that time is waited, up to 5 minutes.
+
+        Raises:
+            PromotionError: `error` itself, when it is not retryable or the attempts are used up.
+        """
+        self._failures += 1
+        if not error.retryable or self._failures >= self._attempts:
+            raise error
+        longest_s = min(LONGEST_DELAY_S, self._first_delay_s * 2 ** (self._failures - 1))
+        delay_s = random.uniform(0, longest_s)  # noqa: S311 - jitter, not cryptography
+        if error.retry_after_s is not None:
+            delay_s = min(error.retry_after_s, LONGEST_ASKED_S)
+        log.warning("%s; attempt %d of %d in %.1f s", error, self._failures + 1, self._attempts, delay_s)
+        self._wait(delay_s)
 
 
 def retry(
@@ -24,19 +65,14 @@ def retry(
     attempts: int = ATTEMPTS,
     first_delay_s: float = FIRST_DELAY_S,
     wait: Callable[[float], None] = time.sleep,
-    before_retry: Callable[[], None] = lambda: None,
 ) -> T:
     """Call `action` until it succeeds, its error is not retryable, or the attempts are used up.
-
-    Waits double from `first_delay_s` to at most 30 s, with full jitter, so that writers who failed together do not
-    come back together; when the other side named a time (`retry_after_s`), that time is waited instead.
 
     Args:
         action: The work; called without arguments, at most `attempts` times.
         attempts: Calls in all, at least 1.
         first_delay_s: Upper bound of the first wait, in seconds.
         wait: Replaced in tests.
-        before_retry: Called after each wait, before the next attempt.
 
     Returns:
         What `action` returned.
@@ -44,16 +80,9 @@ def retry(
     Raises:
         PromotionError: The last one that `action` raised.
     """
-    for attempt in range(1, attempts + 1):
+    count = Attempts(attempts, first_delay_s=first_delay_s, wait=wait)
+    while True:
         try:
             return action()
         except PromotionError as error:
-            if not error.retryable or attempt == attempts:
-                raise
-            delay_s = random.uniform(0, min(LONGEST_DELAY_S, first_delay_s * 2 ** (attempt - 1)))  # noqa: S311
-            if error.retry_after_s is not None:
-                delay_s = min(error.retry_after_s, 10 * LONGEST_DELAY_S)
-            log.warning("%s; attempt %d of %d in %.1f s", error, attempt + 1, attempts, delay_s)
-            wait(delay_s)
-            before_retry()
-    raise AssertionError(attempts)  # pragma: no cover
+            count.failed(error)

@@ -1,0 +1,80 @@
+"""Where an image is pushed to: a repository of a registry, or a layout directory; the push does not care which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelcar.distribution.upload import Blob, BlobStream
+from modelcar.reference import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A manifest or index as stored.
+
+    Attributes:
+        content: Its bytes.
+        media_type: As the registry names it.
+        digest: Of `content`, computed here.
+    """
+
+    content: bytes
+    media_type: str
+    digest: Digest
+
+
+class Destination(Protocol):
+    """What a push needs of the place where it pushes to. All methods may be called from several threads."""
+
+    @property
+    def name(self) -> str:
+        """What stands before `@sha256:…` in the image's reference."""
+        ...
+
+    def check_access(self) -> None:
+        """Make sure that a push is allowed, before any byte of the model is read.
+
+        Raises:
+            RegistryAccessDenied: It is not.
+            DistributionError: The registry cannot be reached.
+        """
+        ...
+
+    def find_manifest(self, reference: str) -> StoredManifest | None:
+        """The manifest by tag or digest, None when there is none."""
+        ...
+
+    def has_blob(self, digest: Digest) -> bool:
+        """Whether the blob can be named by a manifest here."""
+        ...
+
+    def mount(self, digest: Digest, origin: str) -> bool:
+        """Take a blob over from the repository `origin` beside this one, without moving bytes; False if that fails."""
+        ...
+
+    def write_blob(self, blob: Blob, digest: Digest) -> None:
+        """Store a blob whose digest is known.
+
+        Raises:
+            DistributionError: After all attempts, or not retryable.
+        """
+        ...
+
+    def write_stream(self, stream: BlobStream) -> Digest:
+        """Store a blob whose digest is computed while it is read; reads it again where an attempt failed.
+
+        Raises:
+            DistributionError: After all attempts, or not retryable.
+            PromotionError: What reading the stream raised.
+        """
+        ...
+
+    def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
+        """Store a manifest by its digest, then set the tags.
+
+        Raises:
+            DistributionError: After all attempts, or not retryable.
+        """
+        ...

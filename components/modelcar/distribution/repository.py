@@ -1,0 +1,174 @@
+"""A repository of a registry, as a place to pull from and to push to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+
+import requests
+
+from modelcar.distribution.client import Registry
+from modelcar.distribution.destination import StoredManifest
+from modelcar.distribution.upload import (
+    Blob,
+    BlobStream,
+    cancel_upload,
+    mount_blob,
+    push_scope,
+    start_upload,
+    upload_known,
+    upload_stream,
+)
+from modelcar.errors import ContentMismatch, DistributionError
+from modelcar.reference import Digest
+from modelcar.retry import retry
+
+_BLOCK_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 4 << 20
+"""What registries take at least. Source: the specification, "Pushing Manifests"."""
+
+
+class Repository:
+    """One repository of one registry; a `modelcar.distribution.destination.Destination`.
+
+    Attributes:
+        name: `registry/repository`.
+    """
+
+    def __init__(self, registry: Registry, repository: str, *, pull_only: bool = False) -> None:
+        """Bind the two together; nothing is sent.
+
+        Args:
+            registry: May serve other repositories too.
+            repository: Path below the registry.
+            pull_only: Ask for no right to push, as for a base image.
+        """
+        self.name = f"{registry.host}/{repository}"
+        self._registry, self._repository = registry, repository
+        self._scope = f"repository:{repository}:pull" if pull_only else push_scope(repository)
+
+    def check_access(self) -> None:
+        """Open an upload and give it back: the only question that a registry answers truly."""
+        location = retry(lambda: start_upload(self._registry, self._repository))
+        cancel_upload(self._registry, self._repository, location)
+
+    def find_manifest(self, reference: str, accept: Sequence[str] = ()) -> StoredManifest | None:
+        """The manifest by tag or digest.
+
+        Args:
+            reference: A tag, or a digest as text.
+            accept: Media types; all that this package knows when empty.
+
+        Returns:
+            None when the registry has no such repository or manifest.
+
+        Raises:
+            RegistryAccessDenied: The registry says so.
+            DistributionError: No answer, or one that makes no sense.
+            ContentMismatch: The bytes do not have the digest that was asked for.
+        """
+        path = f"/v2/{self._repository}/manifests/{reference}"
+        headers = {"Accept": ", ".join(accept or _MANIFEST_TYPES)}
+        response = retry(lambda: self._get(path, headers, f"pull {self._repository}:{reference}"))
+        if response is None:
+            return None
+        digest = Digest.of(response.content)
+        if reference.startswith("sha256:") and reference != str(digest):
+            raise ContentMismatch(f"{self.name} answered {reference} with a manifest of digest {digest}")
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        return StoredManifest(response.content, media_type, digest)
+
+    def has_blob(self, digest: Digest) -> bool:
+        """Whether the repository holds the blob."""
+        return retry(lambda: self._head_blob(digest))
+
+    def read_blob(self, digest: Digest) -> bytes:
+        """A small blob, whole and checked.
+
+        Raises:
+            ContentMismatch: The bytes do not have the digest.
+            DistributionError: As `open_blob`.
+        """
+        with self.open_blob(digest) as blocks:
+            content = b"".join(blocks)
+        if Digest.of(content) != digest:
+            raise ContentMismatch(f"{self.name} answered {digest} with other content")
+        return content
+
+    @contextmanager
+    def open_blob(self, digest: Digest) -> Iterator[Iterator[bytes]]:
+        """A blob as blocks of at most 1 MiB, not checked here.
+
+        Raises:
+            ImageNotFound: The repository does not hold it.
+            DistributionError: No answer, or an error.
+        """
+        path = f"/v2/{self._repository}/blobs/{digest}"
+        response = self._registry.request("GET", path, scope=self._scope, stream=True)
+        with response:
+            if response.status_code != HTTPStatus.OK:
+                raise self._registry.error(response, f"pull {self._repository}@{digest}")
+            yield _blocks(response, self.name)
+
+    def mount(self, digest: Digest, origin: str) -> bool:
+        """Take a blob over from the repository `origin` of the same registry; False where that fails."""
+        return retry(lambda: mount_blob(self._registry, self._repository, digest, origin))
+
+    def write_blob(self, blob: Blob, digest: Digest) -> None:
+        """Store a blob of known digest; several attempts."""
+        retry(lambda: upload_known(self._registry, self._repository, blob, digest))
+
+    def write_stream(self, stream: BlobStream) -> Digest:
+        """Store a blob while it is read; each attempt reads it from its start."""
+        return retry(lambda: upload_stream(self._registry, self._repository, stream))
+
+    def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
+        """Store a manifest by its digest, then set the tags."""
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise DistributionError(
+                f"the manifest has {len(content)} bytes, and registries take {MAX_MANIFEST_BYTES}",
+                hint="The model has too many small files; leave some out with --ignore.",
+            )
+        for reference in [str(Digest.of(content)), *tags]:
+            retry(lambda reference=reference: self._put_manifest(content, media_type, reference))  # type: ignore[misc]
+
+    def _head_blob(self, digest: Digest) -> bool:
+        response = self._registry.request("HEAD", f"/v2/{self._repository}/blobs/{digest}", scope=self._scope)
+        if response.status_code not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            raise self._registry.error(response, f"look up {self._repository}@{digest}")
+        return response.status_code == HTTPStatus.OK
+
+    def _put_manifest(self, content: bytes, media_type: str, reference: str) -> None:
+        response = self._registry.request(
+            "PUT",
+            f"/v2/{self._repository}/manifests/{reference}",
+            scope=self._scope,
+            headers={"Content-Type": media_type},
+            data=content,
+        )
+        if response.status_code not in (200, 201, 202):
+            raise self._registry.error(response, f"push {self._repository}:{reference}")
+
+    def _get(self, path: str, headers: dict[str, str], what: str) -> requests.Response | None:
+        response = self._registry.request("GET", path, scope=self._scope, headers=headers)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        if response.status_code != HTTPStatus.OK:
+            raise self._registry.error(response, what)
+        return response
+
+
+_MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+
+
+def _blocks(response: requests.Response, name: str) -> Iterator[bytes]:
+    try:
+        yield from response.iter_content(_BLOCK_BYTES)
+    except requests.RequestException as error:
+        raise DistributionError(f"{name} broke off in the middle of a blob", retryable=True) from error

@@ -1,0 +1,250 @@
+"""Deterministic tar layers, produced while they are read: no copy is kept.
+
+A layer's bytes depend on the paths and contents of its files only: GNU tar headers with fixed owner, mode and time,
+in the order given, each file padded to 512 bytes, and two zero blocks at the end. A plain tar's digest is its diff ID.
+
+Source: https://github.com/opencontainers/image-spec/blob/main/layer.md (layers are tar archives),
+https://www.gnu.org/software/tar/manual/html_node/Standard.html (blocks, base-256 sizes, long names). GNU format,
+because scanners stumble over the PAX headers that files of 8 GiB and more would get.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelcar.errors import ContentMismatch, PromotionError
+from modelcar.reference import Digest
+from modelcar.retry import Attempts
+from modelcar.snapshot import ModelFile
+
+ROOT = "models"
+"""Where a ModelCar keeps its files, below the image's root."""
+
+MAX_GIT_BLOB_BYTES = 16 << 20
+"""Files up to this size get their git blob id computed: a Hub keeps larger ones as LFS objects, known by sha256."""
+
+_BLOCK = 512
+_TRAILER = bytes(2 * _BLOCK)
+
+OpenFile = Callable[[ModelFile, int], AbstractContextManager[Iterator[bytes]]]
+
+
+class FileCheck(Protocol):
+    """Looks at a file's bytes as they pass."""
+
+    def update(self, block: bytes, /) -> None:
+        """Take the next block; raises UnsafeContent to stop the push."""
+
+    def finish(self) -> None:
+        """Called after the last block; raises UnsafeContent or ContentMismatch to stop the push."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What one file of a layer holds, always computed here from the bytes.
+
+    Attributes:
+        path: Relative to `/models`.
+        size_bytes: Length of the content.
+        sha256: Of the content.
+        git_blob_id: As git names it, for files up to `MAX_GIT_BLOB_BYTES`; None above.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: Digest
+    git_blob_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer before any byte is read.
+
+    Attributes:
+        directories: Directory entries, relative to `/models`; "" is `/models` itself.
+        files: Files, in the order in which they stand in the tar.
+    """
+
+    files: tuple[ModelFile, ...] = ()
+    directories: tuple[str, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Exact size of the tar, known before the first byte is read."""
+        headers = sum(len(directory_header(path)) for path in self.directories)
+        entries = sum(len(file_header(f.path, f.size_bytes)) + _padded(f.size_bytes) for f in self.files)
+        return headers + entries + len(_TRAILER)
+
+    @property
+    def title(self) -> str:
+        """A few words for people: the file's path, or how many there are."""
+        if not self.files:
+            return "directories"
+        first = self.files[0].path
+        return first if len(self.files) == 1 else f"{first} and {len(self.files) - 1} more"
+
+
+class Cancelled(PromotionError):
+    """A pass over a layer was stopped because the push failed elsewhere; never the failure that is reported."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped because another layer failed")
+
+
+class LayerStream:
+    """One layer's bytes, read from the source when iterated; may be iterated again, and then begins anew.
+
+    While a pass runs, each file's size, digests and content are checked against what the source published. A
+    retryable failure of the source is answered by opening the file again where it broke off.
+
+    Attributes:
+        plan: What is read.
+        digest: Of the tar; set when a pass is complete, None before.
+        contents: One per file, in order; complete when `digest` is set.
+        bytes_read: Bytes taken from the source, over all passes.
+    """
+
+    def __init__(
+        self,
+        plan: LayerPlan,
+        open_file: OpenFile,
+        check_file: Callable[[ModelFile], FileCheck],
+        *,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        self.plan = plan
+        self.digest: Digest | None = None
+        self.contents: tuple[FileContent, ...] = ()
+        self.bytes_read = 0
+        self._open_file = open_file
+        self._check_file = check_file
+        self._cancelled = cancelled or threading.Event()
+        self._size_bytes = plan.size_bytes
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.digest, self.contents = None, ()
+        tar = hashlib.sha256()
+        contents: list[FileContent] = []
+        for block in self._blocks(contents):
+            tar.update(block)
+            yield block
+        self.contents = tuple(contents)
+        self.digest = Digest(tar.hexdigest())
+
+    def drain(self) -> Digest:
+        """Read everything once for its digest only."""
+        for _ in self:
+            pass
+        if self.digest is None:  # pragma: no cover - a complete pass sets it
+            raise AssertionError(self.plan.title)
+        return self.digest
+
+    def _blocks(self, contents: list[FileContent]) -> Iterator[bytes]:
+        for path in self.plan.directories:
+            yield directory_header(path)
+        for file in self.plan.files:
+            yield file_header(file.path, file.size_bytes)
+            yield from self._content(file, contents)
+            if padding := _padded(file.size_bytes) - file.size_bytes:
+                yield bytes(padding)
+        yield _TRAILER
+
+    def _content(self, file: ModelFile, contents: list[FileContent]) -> Iterator[bytes]:
+        sha256, blob = hashlib.sha256(), _git_blob(file)
+        check = self._check_file(file)
+        for block in self._read(file):
+            sha256.update(block)
+            if blob is not None:
+                blob.update(block)
+            check.update(block)
+            yield block
+        check.finish()
+        digest, blob_id = Digest(sha256.hexdigest()), blob.hexdigest() if blob is not None else None
+        _compare(file, digest, blob_id)
+        small = file.size_bytes <= MAX_GIT_BLOB_BYTES
+        contents.append(FileContent(file.path, file.size_bytes, digest, blob_id if small else None))
+
+    def _read(self, file: ModelFile) -> Iterator[bytes]:
+        """Exactly `file.size_bytes` bytes; what breaks in between is opened again where it broke off."""
+        offset, attempts = 0, Attempts()
+        while True:
+            try:
+                with self._open_file(file, offset) as blocks:
+                    for block in blocks:
+                        if self._cancelled.is_set():
+                            raise Cancelled
+                        attempts.succeeded()
+                        offset += len(block)
+                        self.bytes_read += len(block)
+                        if offset > file.size_bytes:
+                            break
+                        yield block
+            except PromotionError as error:
+                attempts.failed(error)
+            else:
+                if offset == file.size_bytes:
+                    return
+                raise ContentMismatch(
+                    f"{file.path} has {'more than' if offset > file.size_bytes else 'only'} "
+                    f"{min(offset, file.size_bytes)} bytes, but {file.size_bytes} were published"
+                )
+
+
+def file_header(path: str, size_bytes: int) -> bytes:
+    """The tar header of a file below `/models`: 512 bytes, or 1536 with a name over 100 bytes.
+
+    Raises:
+        UnicodeEncodeError: The path has surrogates; sources refuse such names.
+    """
+    return _header(f"{ROOT}/{path}", size_bytes, tarfile.REGTYPE, 0o664)
+
+
+def directory_header(path: str) -> bytes:
+    """The tar header of a directory below `/models`; "" is `/models` itself."""
+    return _header(f"{ROOT}/{path}".rstrip("/"), 0, tarfile.DIRTYPE, 0o775)
+
+
+def _header(name: str, size_bytes: int, kind: bytes, mode: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    # uid and gid 0 and no time are what TarInfo begins with. Group 0 may write, because OpenShift runs a pod as an
+    # arbitrary user of group 0: https://docs.openshift.com/container-platform/latest/openshift_images/create-images.html
+    info.size, info.type, info.mode = size_bytes, kind, mode
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
+
+
+def _padded(size_bytes: int) -> int:
+    return -(-size_bytes // _BLOCK) * _BLOCK
+
+
+def _git_blob(file: ModelFile) -> hashlib._Hash | None:
+    """A hash that ends in git's name of the blob. Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects."""
+    if file.size_bytes > MAX_GIT_BLOB_BYTES and (file.git_blob_id is None or file.sha256 is not None):
+        return None
+    return hashlib.sha1(b"blob %d\0" % file.size_bytes, usedforsecurity=False)
+
+
+def _compare(file: ModelFile, digest: Digest, blob_id: str | None) -> None:
+    """Hold what arrived against what the source published.
+
+    Raises:
+        ContentMismatch: A digest differs.
+    """
+    if file.sha256 not in (None, digest):
+        arrived, published = str(digest), str(file.sha256)
+    elif file.git_blob_id is not None and blob_id not in (None, file.git_blob_id):
+        arrived, published = f"git blob {blob_id}", f"git blob {file.git_blob_id}"
+    else:
+        return
+    raise ContentMismatch(
+        f"{file.path} arrived as {arrived}, but the source published {published}",
+        hint="Nothing was published. Run it again; if it stays so, the source or a proxy before it is damaged.",
+    )
