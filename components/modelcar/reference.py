@@ -19,6 +19,8 @@ _HOST = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+_PLATFORM_PART = re.compile(r"[a-z0-9][a-z0-9.]*")
+_GO_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -159,6 +161,58 @@ class LayoutReference:
 
     def __str__(self) -> str:
         return f"{self.SCHEME}{self.directory}" + (f":{self.tag}" if self.tag is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """`os/architecture[/variant]`, in Go's names. `str(Platform.parse(s)) == s`.
+
+    Attributes:
+        os: `linux`, …
+        architecture: `amd64`, `arm64`, `ppc64le`, `s390x`, …
+        variant: `v8`, …; None when absent.
+
+    Source: https://github.com/opencontainers/image-spec/blob/main/config.md#properties
+    """
+
+    os: str
+    architecture: str
+    variant: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `os/architecture` or `os/architecture/variant`.
+
+        Raises:
+            InvalidReference: Another number of parts, other characters, or the kernel's name of an architecture.
+        """
+        parts = text.split("/")
+        if len(parts) == 2 and parts[1] in _GO_ARCHITECTURE:
+            raise InvalidReference(
+                f"{text!r} is not a platform", hint=f"Write {parts[0]}/{_GO_ARCHITECTURE[parts[1]]}."
+            )
+        if len(parts) not in (2, 3) or not all(_PLATFORM_PART.fullmatch(part) for part in parts):
+            raise InvalidReference(
+                f"{text!r} is not a platform", hint="Write os/architecture, for instance linux/amd64."
+            )
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
+
+def parse_tag(text: str) -> str:
+    """Give `text` back when it is a tag.
+
+    Raises:
+        InvalidReference: It is none.
+    """
+    if not _TAG.fullmatch(text):
+        raise InvalidReference(
+            f"{text!r} is not a tag",
+            hint="A tag has up to 128 letters, digits, _ . - and does not begin with . or -.",
+        )
+    return text
 
 
 def parse_destination(text: str) -> ImageReference | LayoutReference:
