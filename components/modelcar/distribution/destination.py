@@ -72,7 +72,7 @@ class Destination(Protocol):
         ...
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
-        """Store a manifest by its digest, then set the tags.
+        """Store a manifest under its tags, or by its digest where there are none.
 
         Raises:
             DistributionError: After all attempts, or not retryable.

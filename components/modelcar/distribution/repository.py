@@ -124,13 +124,13 @@ class Repository:
         return retry(lambda: upload_stream(self._registry, self._repository, stream))
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
-        """Store a manifest by its digest, then set the tags."""
+        """Store a manifest under its tags, or by its digest where there are none."""
         if len(content) > MAX_MANIFEST_BYTES:
             raise DistributionError(
                 f"the manifest has {len(content)} bytes, and registries take {MAX_MANIFEST_BYTES}",
                 hint="The model has too many small files; leave some out with --ignore.",
             )
-        for reference in [str(Digest.of(content)), *tags]:
+        for reference in tags or [str(Digest.of(content))]:
             retry(lambda reference=reference: self._put_manifest(content, media_type, reference))  # type: ignore[misc]
 
     def _head_blob(self, digest: Digest) -> bool:

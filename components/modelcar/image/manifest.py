@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from modelcar.errors import DistributionError, InvalidReference
 from modelcar.image.layer import FileContent
-from modelcar.image.plan import LAYER_FORMAT_VERSION
+from modelcar.image.packing import LAYER_FORMAT_VERSION
 from modelcar.reference import Digest, Platform
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

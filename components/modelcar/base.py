@@ -1,0 +1,100 @@
+"""The base image: what lies below the model's layers, for one platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelcar.distribution.client import Access, Registry
+from modelcar.distribution.destination import StoredManifest
+from modelcar.distribution.repository import Repository
+from modelcar.errors import DistributionError, ImageNotFound
+from modelcar.image.manifest import INDEX_TYPES, BaseImage, Descriptor, parse_base
+from modelcar.reference import Digest, ImageReference, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedBase:
+    """A base image and where its layers can be read.
+
+    Attributes:
+        reference: As it was asked for.
+        image: Its description, for the platform.
+        repository: Where its blobs are.
+    """
+
+    reference: ImageReference
+    image: BaseImage
+    repository: Repository
+
+
+class BaseLayer:
+    """One layer of a base image as a blob that can be sent; read from its registry at each iteration."""
+
+    def __init__(self, base: FetchedBase, descriptor: Descriptor) -> None:
+        self._base, self._descriptor = base, descriptor
+
+    def __len__(self) -> int:
+        return self._descriptor.size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._base.repository.open_blob(self._descriptor.digest) as blocks:
+            yield from blocks
+
+
+def fetch_base(reference: ImageReference, platform: Platform, access: Access) -> FetchedBase:
+    """Read a base image's manifest and config; an index is resolved to the platform.
+
+    Raises:
+        ImageNotFound: No such image, or the index has none for the platform.
+        RegistryAccessDenied: The registry wants other credentials.
+        DistributionError: It is no image, or one of another platform.
+    """
+    registry = Registry(reference.registry, reference.repository, access)
+    repository = Repository(registry, reference.repository, pull_only=True)
+    asked = str(reference.digest) if reference.digest is not None else reference.tag or "latest"
+    stored = _find(repository, asked, reference)
+    if stored.media_type in INDEX_TYPES:
+        stored = _find(repository, str(_select(stored, reference, platform)), reference)
+    try:
+        config_digest = Digest.parse(json.loads(stored.content)["config"]["digest"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DistributionError(
+            f"base image {reference} is not an OCI image", hint="Name another base image."
+        ) from error
+    image = parse_base(str(reference), stored.content, repository.read_blob(config_digest))
+    stated = f"{image.config.get('os')}/{image.config.get('architecture')}"
+    if stated != f"{platform.os}/{platform.architecture}":
+        raise DistributionError(
+            f"base image {reference} is for {stated}, not for {platform}",
+            hint="Name a base image of that platform, or another --platform.",
+        )
+    return FetchedBase(reference, image, repository)
+
+
+def _find(repository: Repository, asked: str, reference: ImageReference) -> StoredManifest:
+    stored = repository.find_manifest(asked)
+    if stored is None:
+        raise ImageNotFound(
+            f"base image {reference} is not there",
+            hint="Name another with --base-image (baseImage in a spec, or MODELCAR_BASE_IMAGE), or scratch.",
+        )
+    return stored
+
+
+def _select(index: StoredManifest, reference: ImageReference, platform: Platform) -> Digest:
+    """The manifest of an index that is for the platform; a variant counts only when one is asked for."""
+    try:
+        entries: list[Mapping[str, Any]] = json.loads(index.content)["manifests"]
+        for entry in entries:
+            its = entry.get("platform") or {}
+            same = (its.get("os"), its.get("architecture")) == (platform.os, platform.architecture)
+            if same and platform.variant in (None, its.get("variant")):
+                return Digest.parse(entry["digest"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DistributionError(f"base image {reference} has an index that makes no sense") from error
+    raise ImageNotFound(
+        f"base image {reference} has nothing for platform {platform}", hint="Name another --platform or base image."
+    )
