@@ -1,0 +1,28 @@
+"""The PromotionSpec: the file in which a user writes what is promoted, and to where.
+
+`promotion_spec` has the types and `load_spec`; `fields` is the table of keys; `document` reads YAML with line
+numbers, `reading` goes through it by the table, `values` says what each value may be; `schema` is the table for
+editors.
+"""
+
+from modelcar.spec.promotion_spec import (
+    ImageSpec,
+    InferenceServiceSpec,
+    ModelFormat,
+    ModelRegistrySpec,
+    ModelSpec,
+    PromotionSpec,
+    load_spec,
+    parse_spec,
+)
+
+__all__ = [
+    "ImageSpec",
+    "InferenceServiceSpec",
+    "ModelFormat",
+    "ModelRegistrySpec",
+    "ModelSpec",
+    "PromotionSpec",
+    "load_spec",
+    "parse_spec",
+]

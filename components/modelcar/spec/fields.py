@@ -1,0 +1,122 @@
+"""Every key that a PromotionSpec has: the one table that reads, checks, documents and completes it.
+
+`FIELDS` drives `modelcar.spec.reading`, `modelcar.spec.schema` (completion in editors) and the tests that hold
+docs/reference/promotion-spec.md to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from modelcar.reference import Platform, parse_tag
+from modelcar.spec import values
+
+API_VERSION = "modelcar.dev/v1alpha1"
+KIND = "PromotionSpec"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key.
+
+    Attributes:
+        key: Keys from the root, joined by dots.
+        about: One line for people, without a full stop at the end.
+        read: From a string of the file to the value, or InvalidInput; for lists and mappings, of each item.
+        shape: "string", a "list" of strings, or a "mapping" of strings by plain identifiers.
+        required: Whether it must stand in the file (or in `variable`); in an optional section, once that is there.
+        default: What counts when nothing is written, as it would be written; None for "nothing".
+        variable: Environment variable that counts before `default`, or None.
+        only: The one value that it may have, or None.
+    """
+
+    key: str
+    about: str
+    read: Callable[[str], object] = values.read_line
+    shape: Literal["string", "list", "mapping"] = "string"
+    required: bool = False
+    default: str | None = None
+    variable: str | None = None
+    only: str | None = None
+
+    @property
+    def section(self) -> str:
+        """Key of the mapping that it stands in; empty for the root."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition(".")[2]
+
+
+FIELDS = (
+    Field("apiVersion", "The format of this file", required=True, only=API_VERSION),
+    Field("kind", "What this file is", required=True, only=KIND),
+    Field("model.source", "Where the model comes from: hf:// or file://", values.read_source, required=True),
+    Field("model.revision", "Branch, tag or commit on the Hub; without it, the default branch", values.read_revision),
+    Field("model.allow", "Patterns of the files that go into the image", shape="list"),
+    Field("model.ignore", "Patterns of the files that stay out", shape="list"),
+    Field("model.allowPickle", "Pickle files that may go into the image, each by name", shape="list"),
+    Field(
+        "image.repository",
+        "Where the image goes: registry/repository, without tag or digest",
+        values.read_image_repository,
+        required=True,
+    ),
+    Field("image.tag", "The friendly tag; it moves with every promotion", parse_tag, default="latest"),
+    Field(
+        "image.baseImage",
+        "What the model is put on: an image with a tag or digest, or scratch",
+        values.read_base_image,
+        default="registry.access.redhat.com/ubi9/ubi-micro:latest",
+        variable="MODELCAR_BASE_IMAGE",
+    ),
+    Field("image.platform", "Stated in the image, whatever machine builds it", Platform.parse, default="linux/amd64"),
+    Field(
+        "modelRegistry.url",
+        "Where the Kubeflow Model Registry listens",
+        values.read_http_url,
+        required=True,
+        variable="MODEL_REGISTRY_URL",
+    ),
+    Field(
+        "modelRegistry.registeredModel",
+        "Name of the registered model; it can never be renamed or deleted",
+        values.read_name,
+        required=True,
+    ),
+    Field(
+        "modelRegistry.version",
+        "Name of the model version; without it, the first 12 hex digits of the image digest",
+        values.read_name,
+    ),
+    Field("modelRegistry.owner", "Who owns the registered model", values.read_name),
+    Field("modelRegistry.author", "Who made the model version", values.read_name),
+    Field("modelRegistry.description", "What the model version is, in free text", values.read_text),
+    Field("modelRegistry.modelFormat.name", "Format of the model, for instance vLLM", values.read_name, required=True),
+    Field("modelRegistry.modelFormat.version", "Version of that format", values.read_name),
+    Field("modelRegistry.properties", "Properties of the model version", str, shape="mapping"),
+    Field(
+        "inferenceService.repository",
+        "The git repository that Argo CD watches",
+        values.read_git_remote,
+        required=True,
+        variable="MODELCAR_GIT_URL",
+    ),
+    Field("inferenceService.branch", "The branch that Argo CD watches", values.read_branch, default="main"),
+    Field("inferenceService.path", "The manifest's file in that repository", values.read_path, required=True),
+    Field("inferenceService.name", "metadata.name of the InferenceService", values.read_object_name, required=True),
+    Field(
+        "inferenceService.namespace",
+        "Its metadata.namespace, where one file holds several of the same name",
+        values.read_namespace,
+    ),
+    Field("hold", "Why nothing may be promoted now; promote stops before anything moves", values.read_reason),
+)
+
+OPTIONAL_SECTIONS = frozenset({"modelRegistry.modelFormat"})
+SECTIONS = frozenset(field.section for field in FIELDS) - {""}
+BY_KEY = {field.key: field for field in FIELDS}

@@ -1,0 +1,206 @@
+"""PromotionSpec: the file in which a user writes what is promoted, and to where.
+
+Its keys and defaults are in `modelcar.spec.fields`; people read docs/reference/promotion-spec.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelcar.errors import InvalidSpec
+from modelcar.reference import ImageReference, Platform
+from modelcar.spec.document import Fault, read_document
+from modelcar.spec.fields import FIELDS
+from modelcar.spec.reading import read_values
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which model.
+
+    Attributes:
+        source: `hf://org/name`, perhaps with `@revision`, or `file:///dir`.
+        revision: Branch, tag or commit asked for; None for the source's default, and when `source` holds one.
+        allow: Patterns of files that go into the image; empty for the defaults.
+        ignore: Patterns of files that stay out.
+        allow_pickle: Pickle files allowed by name.
+    """
+
+    source: str
+    revision: str | None = None
+    allow: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    allow_pickle: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """Which image.
+
+    Attributes:
+        repository: Without tag and digest.
+        tag: The friendly tag, which moves.
+        base_image: With a tag, a digest or both; None for scratch.
+        platform: Stated, whatever the host is.
+    """
+
+    repository: ImageReference
+    tag: str
+    base_image: ImageReference | None
+    platform: Platform
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFormat:
+    """What the model artifact's format is called in the Model Registry.
+
+    Attributes:
+        name: For instance `vLLM`.
+        version: None when not written.
+    """
+
+    name: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRegistrySpec:
+    """What is registered, and where.
+
+    Attributes:
+        url: As written, `http://` or `https://`, without credentials.
+        registered_model: 1 to 255 characters, no blanks around them.
+        version: The same; None for the first 12 hex digits of the image digest.
+        owner: Of the registered model.
+        author: Of the version.
+        description: Of the version, any text.
+        model_format: None when not written.
+        properties: Custom properties of the version; keys are plain identifiers, sorted.
+    """
+
+    url: str
+    registered_model: str
+    version: str | None
+    owner: str | None
+    author: str | None
+    description: str | None
+    model_format: ModelFormat | None
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceServiceSpec:
+    """Which manifest in git.
+
+    Attributes:
+        repository: What git can clone from, without credentials.
+        branch: Short name.
+        path: Relative to the repository's root, `/` between parts, no `.` or `..`.
+        name: `metadata.name` of the InferenceService.
+        namespace: Its `metadata.namespace`; None when the name alone picks the document.
+    """
+
+    repository: str
+    branch: str
+    path: str
+    name: str
+    namespace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionSpec:
+    """One promotion, as a user wrote it, with every default filled in.
+
+    Attributes:
+        model: Which model.
+        image: Which image.
+        model_registry: What is registered, and where.
+        inference_service: Which manifest in git.
+        hold: Why nothing may move; None when it may.
+    """
+
+    model: ModelSpec
+    image: ImageSpec
+    model_registry: ModelRegistrySpec
+    inference_service: InferenceServiceSpec
+    hold: str | None = None
+
+
+def load_spec(path: Path, env: Mapping[str, str] = os.environ) -> PromotionSpec:
+    """Read a PromotionSpec from a file.
+
+    Args:
+        path: A YAML or JSON file in UTF-8; errors name it as it is written here.
+        env: Where the defaults that the table names by variable come from; an empty variable counts as absent.
+
+    Raises:
+        InvalidSpec: The file cannot be read, or has faults; the message has one line for each of them.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise InvalidSpec(f"{path}: no such file", hint="Name the PromotionSpec's file.") from error
+    except IsADirectoryError as error:
+        raise InvalidSpec(f"{path}: is a directory", hint="Name the PromotionSpec's file.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidSpec(f"{path}:{line}: not UTF-8", hint="Save the file as UTF-8.") from error
+    except OSError as error:
+        raise InvalidSpec(f"{path}: cannot be read ({error.strerror})", hint="Check its permissions.") from error
+    return parse_spec(text, name=str(path), env=env)
+
+
+def parse_spec(text: str, *, name: str, env: Mapping[str, str] = os.environ) -> PromotionSpec:
+    """Read a PromotionSpec from a text.
+
+    Args:
+        text: YAML 1.2 or JSON, one document.
+        name: What errors call the text.
+        env: As for `load_spec`.
+
+    Raises:
+        InvalidSpec: The text has faults; the message has one line for each of them, in the text's order.
+    """
+    root, faults = read_document(text)
+    values: dict[str, Any] = {}
+    if root is not None:
+        values, more = read_values(root, env)
+        faults = tuple(sorted(faults + more, key=lambda fault: fault.line or sys.maxsize))
+    if faults:
+        raise InvalidSpec(
+            "\n".join(_describe(fault, name) for fault in faults),
+            hint="docs/reference/promotion-spec.md lists every key and default.",
+        )
+    return _build(values)
+
+
+def _describe(fault: Fault, name: str) -> str:
+    """`promotion.yaml:7: image.repository: what is wrong`."""
+    place = name if fault.line is None else f"{name}:{fault.line}"
+    key = fault.key if fault.key.isprintable() else repr(fault.key)
+    return ": ".join(filter(None, (place, key, fault.message)))
+
+
+def _build(values: Mapping[str, Any]) -> PromotionSpec:
+    """Sort the values into the dataclasses; `modelRegistry.registeredModel` becomes `registered_model`."""
+    sections: dict[str, dict[str, Any]] = {}
+    for field in FIELDS:
+        if field.key in values and field.only is None:
+            attribute = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", field.name)
+            sections.setdefault(field.section, {})[attribute] = values[field.key]
+    model_format = sections.get("modelRegistry.modelFormat")
+    return PromotionSpec(
+        model=ModelSpec(**sections["model"]),
+        image=ImageSpec(**sections["image"]),
+        model_registry=ModelRegistrySpec(
+            **sections["modelRegistry"], model_format=ModelFormat(**model_format) if model_format else None
+        ),
+        inference_service=InferenceServiceSpec(**sections["inferenceService"]),
+        **sections[""],
+    )

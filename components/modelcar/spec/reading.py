@@ -1,0 +1,177 @@
+"""From the nodes of a document to the values of a PromotionSpec, by its table of keys; all faults in one go."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modelcar.errors import InvalidInput
+from modelcar.spec.document import Fault, Node, Scalar
+from modelcar.spec.fields import BY_KEY, FIELDS, OPTIONAL_SECTIONS, SECTIONS, Field
+from modelcar.spec.values import is_identifier, is_secret_name
+
+_NO_SECRETS = (
+    "secrets do not belong in a spec, which lives in git: take it out and give it by environment variable or file"
+)
+
+
+def read_values(root: Node, env: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+    """Read every key of the table.
+
+    Args:
+        root: Of the document.
+        env: Where the defaults that the table names by variable come from; an empty variable counts as absent.
+
+    Returns:
+        The values by key, defaults filled in, without the keys of optional sections that are not there; and the
+        faults. The values are only of use when there are no faults.
+    """
+    reading = _Reading(env)
+    reading.read_root(root)
+    return reading.values, tuple(reading.faults)
+
+
+class _Reading:
+    """What has been read so far, by key, and what was wrong with it."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._lines: dict[str, int] = {}
+        self._sections: set[str] = set()
+        self.values: dict[str, Any] = {}
+        self.faults: list[Fault] = []
+
+    def read_root(self, root: Node) -> None:
+        if not isinstance(root.value, dict):
+            self._fault("", f"the file holds {_kind(root)}, not the keys of a PromotionSpec", line=root.line)
+            return
+        self._read_mapping(root.value, "")
+        for field in FIELDS:
+            self._fill(field, root.line)
+        self._check_revision()
+
+    def _read_mapping(self, entries: dict[str, Node], section: str) -> None:
+        self._sections.add(section)
+        for name, node in entries.items():
+            key = f"{section}.{name}" if section else name
+            self._lines[key] = node.line
+            if "." in name:
+                self._fault(key, _unknown(name, section))
+            elif key in BY_KEY:
+                self._read_field(BY_KEY[key], node)
+            elif key not in SECTIONS:
+                self._fault(key, _unknown(name, section))
+            elif isinstance(node.value, dict):
+                self._read_mapping(node.value, key)
+            elif not _is_null(node):
+                self._fault(key, f"is {_kind(node)}, where keys belong")
+
+    def _read_field(self, field: Field, node: Node) -> None:
+        if _is_null(node):
+            return
+        self.values[field.key] = None  # a faulty value is not a missing one
+        if field.shape == "string":
+            self.values[field.key] = self._read_string(field, field.key, node)
+        elif field.shape == "list":
+            if not isinstance(node.value, tuple):
+                self._fault(field.key, f"is {_kind(node)}, where a list belongs: [first, second]")
+                return
+            items = [self._read_string(field, f"{field.key}[{n}]", item) for n, item in enumerate(node.value)]
+            self.values[field.key] = tuple(items)
+        elif not isinstance(node.value, dict):
+            self._fault(field.key, f"is {_kind(node)}, where a mapping belongs: {{name: value}}")
+        else:
+            self.values[field.key] = self._read_properties(field, node.value)
+
+    def _read_properties(self, field: Field, entries: dict[str, Node]) -> dict[str, object]:
+        for name, node in entries.items():
+            if is_secret_name(name):
+                self._fault(f"{field.key}.{name}", _NO_SECRETS, line=node.line)
+            elif not is_identifier(name):
+                self._fault(
+                    f"{field.key}.{name}", "is not a plain name (letters, digits and _, at most 255)", node.line
+                )
+        return {name: self._read_string(field, f"{field.key}.{name}", entries[name]) for name in sorted(entries)}
+
+    def _read_string(self, field: Field, key: str, node: Node) -> object:
+        if not isinstance(node.value, Scalar):
+            self._fault(key, f"is {_kind(node)}, where a string belongs", node.line)
+        elif node.value.kind in ("a number", "a boolean", "a date"):
+            quoted = f'"{node.value.text}"'
+            self._fault(
+                key, f"YAML takes {node.value.text} for {node.value.kind}; put it in quotes: {quoted}", node.line
+            )
+        elif node.value.kind != "a string":
+            self._fault(key, f"is {node.value.kind}, where a string belongs", node.line)
+        else:
+            return self._read_text(field, key, node.value.text, node.line)
+        return None
+
+    def _read_text(self, field: Field, key: str, text: str, line: int | None, origin: str = "") -> object:
+        try:
+            if field.only is not None and text != field.only:
+                raise InvalidInput(f"is {text!r}, not {field.only!r}", hint="This version reads no other.")
+            return field.read(text)
+        except InvalidInput as error:
+            message = f"{error}. {error.hint}" if error.hint else str(error)
+            self.faults.append(Fault(line, key, origin + message))
+            return None
+
+    def _fill(self, field: Field, root_line: int) -> None:
+        """Take the value that counts when nothing is written."""
+        if field.key in self.values or (field.section in OPTIONAL_SECTIONS and field.section not in self._sections):
+            return
+        if field.variable and self._env.get(field.variable):
+            origin = f"from ${field.variable}: "
+            self.values[field.key] = self._read_text(field, field.key, self._env[field.variable], None, origin)
+        elif field.required:
+            way_out = f"; write it, or set {field.variable}" if field.variable else ""
+            line = self._lines.get(field.key, self._lines.get(field.section, root_line))
+            self._fault(field.key, f"is required{way_out}", line)
+        elif field.shape == "string":
+            self.values[field.key] = None if field.default is None else field.read(field.default)
+        else:
+            self.values[field.key] = () if field.shape == "list" else {}
+
+    def _check_revision(self) -> None:
+        source, revision = self.values.get("model.source"), self.values.get("model.revision")
+        if source is None or revision is None:
+            return
+        if source.startswith("file://"):
+            self._fault("model.revision", "a directory has no revisions; leave the key out")
+        elif "@" in source:
+            self._fault("model.revision", "model.source names a revision too, behind @; keep one of them")
+
+    def _fault(self, key: str, message: str, line: int | None = None) -> None:
+        self.faults.append(Fault(self._lines.get(key) if line is None else line, key, message))
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node.value, Scalar) and node.value.kind == "null"
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node.value, Scalar):
+        return node.value.kind
+    return "a mapping" if isinstance(node.value, dict) else "a list"
+
+
+def _unknown(name: str, section: str) -> str:
+    """Say what an unknown key might have been meant to be: a neighbour first, else a key of another section."""
+    if is_secret_name(name):
+        return _NO_SECRETS
+    keys = (*BY_KEY, *sorted(SECTIONS))
+    here = {_letters(_name(key)): _name(key) for key in keys if key.rpartition(".")[0] == section}
+    close = [here[letters] for letters in difflib.get_close_matches(_letters(name), here, n=1)]
+    meant = close or [key for key in keys if name == key or _letters(_name(key)) == _letters(name)]
+    return f"unknown key; did you mean {' or '.join(meant)}?" if meant else "unknown key"
+
+
+def _name(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
