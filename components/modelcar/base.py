@@ -11,7 +11,7 @@ from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import StoredManifest
 from modelcar.distribution.repository import Repository
 from modelcar.errors import DistributionError, ImageNotFound
-from modelcar.image.manifest import INDEX_TYPES, BaseImage, Descriptor, parse_base
+from modelcar.image.manifest import INDEX_TYPES, BaseImage, Descriptor, parse_base, parse_config_digest
 from modelcar.reference import Digest, ImageReference, Platform
 
 
@@ -58,13 +58,7 @@ def fetch_base(reference: ImageReference, platform: Platform, access: Access) ->
     stored = _find(repository, asked, reference)
     if stored.media_type in INDEX_TYPES:
         stored = _find(repository, str(_select(stored, reference, platform)), reference)
-    try:
-        config_digest = Digest.parse(json.loads(stored.content)["config"]["digest"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DistributionError(
-            f"base image {reference} is not an OCI image", hint="Name another base image."
-        ) from error
-    image = parse_base(str(reference), stored.content, repository.read_blob(config_digest))
+    image = parse_base(str(reference), stored.content, repository.read_blob(parse_config_digest(stored.content)))
     stated = f"{image.config.get('os')}/{image.config.get('architecture')}"
     if stated != f"{platform.os}/{platform.architecture}":
         raise DistributionError(

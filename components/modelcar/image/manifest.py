@@ -149,6 +149,18 @@ def parse_layers(manifest: bytes) -> tuple[Descriptor, ...]:
         return ()
 
 
+def parse_config_digest(manifest: bytes) -> Digest:
+    """Where an image manifest's config is.
+
+    Raises:
+        DistributionError: It is not the manifest of an image.
+    """
+    try:
+        return Digest.parse(json.loads(manifest)["config"]["digest"])
+    except (ValueError, KeyError, TypeError, InvalidReference) as error:
+        raise DistributionError("the manifest is not an image's: it names no config") from error
+
+
 def build_documents(
     layers: Sequence[Descriptor], titles: Sequence[str], *, platform: Platform, base: BaseImage | None
 ) -> ImageDocuments:

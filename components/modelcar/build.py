@@ -1,0 +1,123 @@
+"""From a source and a destination to an image there: resolve, plan, push."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelcar.base import fetch_base
+from modelcar.distribution.client import Access, Registry
+from modelcar.distribution.destination import Destination
+from modelcar.distribution.layout import Layout
+from modelcar.distribution.repository import Repository
+from modelcar.plan import ImagePlan, make_plan
+from modelcar.progress import Progress
+from modelcar.push import CONCURRENCY, PushedImage, push
+from modelcar.reference import Digest, ImageReference, LayoutReference, Platform
+from modelcar.snapshot import Source
+from modelcar.sources.open import open_source
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """Which model becomes which image.
+
+    Attributes:
+        source: `hf://org/name[@revision]` or `file:///dir`.
+        destination: A repository, with or without a tag, or a layout directory.
+        base_image: None for scratch.
+        platform: Of the image.
+        revision: Branch, tag or commit of the source; None for its default.
+        allow: Patterns of files that go in; none means all but the usual clutter.
+        ignore: Patterns of files that stay out.
+        allow_pickle: Patterns of pickle files that are wanted all the same.
+        previous: Digests of earlier images in the same repository to take layers from, besides what the tag names.
+    """
+
+    source: str
+    destination: ImageReference | LayoutReference
+    base_image: ImageReference | None
+    platform: Platform
+    revision: str | None = None
+    allow: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    allow_pickle: tuple[str, ...] = ()
+    previous: tuple[Digest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build that is ready to move bytes.
+
+    Attributes:
+        request: What was asked for.
+        source: Opened.
+        destination: Opened.
+        plan: What will be done.
+    """
+
+    request: BuildRequest
+    source: Source
+    destination: Destination
+    plan: ImagePlan
+
+
+def prepare(request: BuildRequest, access: Access) -> Build:
+    """Resolve the source, look at base image and destination, and plan; no byte of the model moves.
+
+    Raises:
+        SourceError: The source has no such model, or does not give it to us.
+        DistributionError: The base image or the destination cannot be looked at.
+        UnsafeContent: Files that no image may hold.
+    """
+    source = open_source(
+        request.source,
+        revision=request.revision,
+        allow=request.allow,
+        ignore=request.ignore,
+        allow_pickle=request.allow_pickle,
+    )
+    snapshot = source.snapshot()
+    base = fetch_base(request.base_image, request.platform, access) if request.base_image is not None else None
+    destination = open_destination(request.destination, access)
+    previous = [*map(str, request.previous), *_friendly_tags(request.destination)]
+    plan = make_plan(snapshot, destination, platform=request.platform, base=base, previous=previous)
+    return Build(request, source, destination, plan)
+
+
+def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress | None = None) -> PushedImage:
+    """Push what was planned. See `modelcar.push.push` for what is raised."""
+    build.destination.check_access()
+    return push(
+        build.plan,
+        build.source,
+        build.destination,
+        tags=lambda digest: _tags(build.request.destination, digest),
+        allow_pickle=build.request.allow_pickle,
+        concurrency=concurrency,
+        progress=progress,
+    )
+
+
+def open_destination(destination: ImageReference | LayoutReference, access: Access) -> Destination:
+    """The place that a reference names; nothing is sent to it yet.
+
+    Raises:
+        InvalidInput: The auth file, the CA file or the layout directory cannot be used.
+    """
+    if isinstance(destination, LayoutReference):
+        return Layout(destination.directory)
+    return Repository(Registry(destination.registry, destination.repository, access), destination.repository)
+
+
+def _friendly_tags(destination: ImageReference | LayoutReference) -> Sequence[str]:
+    """The tag for people; it moves with every push."""
+    if destination.tag is not None:
+        return [destination.tag]
+    return ["latest"] if isinstance(destination, ImageReference) else []
+
+
+def _tags(destination: ImageReference | LayoutReference, digest: Digest) -> Sequence[str]:
+    """In a registry also a tag that is never used again, so that no clean-up takes an image that git still names."""
+    lasting = [f"modelcar-{digest.hex}"] if isinstance(destination, ImageReference) else []
+    return [*_friendly_tags(destination), *lasting]

@@ -1,0 +1,141 @@
+"""What people see while bytes move: bars on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as Bars
+
+from modelcar.progress import Progress
+
+LINE_EVERY_S = 5.0
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def format_bytes(size_bytes: float) -> str:
+    """A size for people: three digits or so, binary units."""
+    unit = 0
+    while size_bytes >= 1024 and unit < len(_UNITS) - 1:
+        size_bytes, unit = size_bytes / 1024, unit + 1
+    return f"{size_bytes:.0f} {_UNITS[unit]}" if unit == 0 else f"{size_bytes:.1f} {_UNITS[unit]}"
+
+
+@contextmanager
+def show_progress(total_bytes: int, console: Console) -> Iterator[Progress]:
+    """Show how a push goes, on the given console.
+
+    Args:
+        total_bytes: Size of all layers together.
+        console: Of standard error; bars when it is a terminal, lines otherwise.
+    """
+    if console.is_terminal:
+        with _bars(console) as bars:
+            yield BarProgress(bars, total_bytes)
+    else:
+        yield LineProgress(total_bytes, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+
+
+def _bars(console: Console) -> Bars:
+    return Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        expand=True,
+        transient=True,
+    )
+
+
+class BarProgress:
+    """A bar for each layer under way and one for the whole."""
+
+    def __init__(self, bars: Bars, total_bytes: int) -> None:
+        self._bars = bars
+        self._total = bars.add_task("total", total=total_bytes)
+        self._layers: dict[int, TaskID] = {}
+        self._moved: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def layer_started(self, key: int, title: str, size_bytes: int) -> None:
+        """Show its bar, from the beginning."""
+        with self._lock:
+            if key in self._layers:
+                self._bars.advance(self._total, -self._moved[key])
+                self._bars.reset(self._layers[key])
+            else:
+                self._layers[key] = self._bars.add_task(_shorten(title), total=size_bytes)
+            self._moved[key] = 0
+
+    def bytes_moved(self, key: int, count: int) -> None:
+        """Move the bars."""
+        with self._lock:
+            self._moved[key] += count
+            self._bars.advance(self._layers[key], count)
+            self._bars.advance(self._total, count)
+
+    def layer_finished(self, key: int, title: str, size_bytes: int, *, reused: bool) -> None:  # noqa: ARG002
+        """Take its bar away."""
+        with self._lock:
+            self._bars.advance(self._total, size_bytes - self._moved.get(key, 0))
+            if key in self._layers:
+                self._bars.update(self._layers[key], visible=False)
+
+
+class LineProgress:
+    """A line for each finished layer, and one every few seconds between them."""
+
+    def __init__(
+        self, total_bytes: int, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._total_bytes, self._write, self._clock = total_bytes, write, clock
+        self._started_s = self._told_s = clock()
+        self._moved: dict[int, int] = {}
+        self._done_bytes = 0
+        self._lock = threading.Lock()
+
+    def layer_started(self, key: int, title: str, size_bytes: int) -> None:  # noqa: ARG002
+        """Count from the beginning."""
+        with self._lock:
+            self._moved[key] = 0
+
+    def bytes_moved(self, key: int, count: int) -> None:
+        """Say how far the whole is, when it is time."""
+        with self._lock:
+            self._moved[key] += count
+            now_s = self._clock()
+            if now_s - self._told_s >= LINE_EVERY_S:
+                self._told_s = now_s
+                self._write(self._line(now_s))
+
+    def layer_finished(self, key: int, title: str, size_bytes: int, *, reused: bool) -> None:
+        """Say so."""
+        with self._lock:
+            self._moved.pop(key, None)
+            self._done_bytes += size_bytes
+            self._write(f"{'reused' if reused else 'pushed'} {title} ({format_bytes(size_bytes)})")
+
+    def _line(self, now_s: float) -> str:
+        moving_bytes = sum(self._moved.values())
+        at_bytes = self._done_bytes + moving_bytes
+        rate = at_bytes / max(now_s - self._started_s, 0.001)
+        left_s = (self._total_bytes - at_bytes) / rate if rate else 0.0
+        return (
+            f"{format_bytes(at_bytes)} of {format_bytes(self._total_bytes)} "
+            f"({at_bytes * 100 // max(1, self._total_bytes)} %), {format_bytes(rate)}/s, {left_s:.0f} s left"
+        )
+
+
+def _shorten(title: str, width: int = 40) -> str:
+    return title if len(title) <= width else f"…{title[1 - width :]}"
+
+
+def stderr_console() -> Console:
+    """Where progress is shown."""
+    return Console(stderr=True)

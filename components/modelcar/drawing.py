@@ -1,0 +1,162 @@
+"""Results drawn for people: what moved, what did not have to, and how one thing led to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from modelcar.display import format_bytes
+
+if TYPE_CHECKING:
+    from modelcar.build import Build
+    from modelcar.model_registry.registration import RegisteredVersion
+    from modelcar.promotion import Promotion
+    from modelcar.push import PushedImage, PushedLayer
+    from modelcar.snapshot import LeftOut, ModelSnapshot
+
+BAR_CELLS = 24
+_MOST_ROWS = 12
+
+
+def draw_push(image: PushedImage, console: Console | None = None) -> None:
+    """Where the image is, and what each layer took."""
+    console = console or _stdout()
+    _draw_image(console, image)
+    _draw_left_out(console, image.snapshot.left_out)
+
+
+def draw_plan(build: Build, console: Console | None = None) -> None:
+    """What a push would move."""
+    console = console or _stdout()
+    plan = build.plan
+    _line(console, f"{_source(plan.snapshot)} → {build.destination.name} ({plan.platform})", "bold")
+    table = _table()
+    for planned in plan.layers[:_MOST_ROWS]:
+        fate = "reused" if planned.reusable else "compared first" if planned.candidate is not None else "read and sent"
+        size_bytes = planned.layer.size_bytes
+        table.add_row(planned.layer.title, format_bytes(size_bytes), _bar(size_bytes, plan.size_bytes), fate)
+    console.print(table)
+    _more(console, len(plan.layers))
+    _draw_left_out(console, plan.snapshot.left_out)
+    _line(console, f"{format_bytes(plan.size_bytes)} in all, {format_bytes(plan.reused_bytes)} of it reused.")
+
+
+def draw_registration(registered: RegisteredVersion, console: Console | None = None) -> None:
+    """What the Model Registry has now."""
+    console = console or _stdout()
+    made = f"made {', '.join(registered.created)}" if registered.created else "all of it was there"
+    _line(
+        console,
+        f"Model Registry: {registered.registered_model} / {registered.version} "
+        f"(version id {registered.model_version_id}): {made}",
+        "bold",
+    )
+
+
+def draw_promotion(promotion: Promotion, console: Console | None = None) -> None:
+    """The whole chain, from the source to the commit, and what did not have to be done."""
+    console = console or _stdout()
+    image, patch, where = promotion.push, promotion.patch, promotion.spec.inference_service
+    _line(console, _source(image.snapshot), "bold")
+    _arrow(console, f"read {format_bytes(image.bytes_read)}, sent {format_bytes(image.bytes_uploaded)}")
+    _draw_image(console, image)
+    _arrow(console, "registered" if promotion.register.created else "looked up")
+    draw_registration(promotion.register, console)
+    _arrow(console, "committed" if patch.changed else "compared")
+    commit = f"commit {patch.commit[:12]}" if patch.commit is not None else "no commit"
+    _line(console, f"git: {where.path} on {where.branch}, {commit}", "bold")
+    _draw_diff(console, patch.diff)
+    _draw_left_out(console, image.snapshot.left_out)
+    if spared := _spared(promotion):
+        console.print()
+        _line(console, f"Not needed this time: {', '.join(spared)}.", "green")
+
+
+def _spared(promotion: Promotion) -> list[str]:
+    """What a promotion found done."""
+    image = promotion.push
+    spared = []
+    if image.bytes_read == 0:
+        spared.append("no byte of the model was read")
+    if image.bytes_uploaded == 0:
+        spared.append("no byte was sent")
+    elif image.bytes_reused:
+        spared.append(f"{format_bytes(image.bytes_reused)} of layers were reused")
+    if not promotion.register.created:
+        spared.append("no model version was made")
+    if not promotion.patch.changed:
+        spared.append("no commit was made")
+    return spared
+
+
+def _draw_image(console: Console, image: PushedImage) -> None:
+    _line(console, image.image, "bold")
+    if image.tags:
+        _line(console, f"  tags {', '.join(image.tags)}", "dim")
+    table = _table()
+    for layer in image.layers[:_MOST_ROWS]:
+        fate = Text("reused", "green") if layer.reused else Text("sent")
+        bar = _bar(layer.size_bytes, image.size_bytes, "green" if layer.reused else "cyan")
+        table.add_row(_layer_title(layer), format_bytes(layer.size_bytes), bar, fate)
+    console.print(table)
+    _more(console, len(image.layers))
+
+
+def _layer_title(layer: PushedLayer) -> str:
+    if not layer.files:
+        return layer.digest.short
+    first = layer.files[0]
+    return first if len(layer.files) == 1 else f"{first} and {len(layer.files) - 1} more"
+
+
+def _draw_diff(console: Console, diff: str) -> None:
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    for line in diff.splitlines():
+        _line(console, f"  {line}", styles.get(line[:1]))
+
+
+def _draw_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
+    for file in left_out[:_MOST_ROWS]:
+        _line(console, f"  left out: {file.path} ({format_bytes(file.size_bytes)}): {file.reason}", "dim")
+    _more(console, len(left_out))
+
+
+def _source(snapshot: ModelSnapshot) -> str:
+    commit = f"@{snapshot.commit_hash[:12]}" if snapshot.commit_hash is not None else ""
+    return f"{snapshot.uri}{commit}: {len(snapshot.files)} files, {format_bytes(snapshot.size_bytes)}"
+
+
+def _bar(part: int, whole: int, style: str = "cyan") -> Text:
+    cells = round(BAR_CELLS * part / max(1, whole))
+    return Text("█" * cells if cells else "▏", style)
+
+
+def _table() -> Table:
+    table = Table.grid(padding=(0, 2), pad_edge=True)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    return table
+
+
+def _more(console: Console, count: int) -> None:
+    if count > _MOST_ROWS:
+        _line(console, f"  … and {count - _MOST_ROWS} more", "dim")
+
+
+def _arrow(console: Console, label: str) -> None:
+    _line(console, "  │", "dim")
+    _line(console, f"  ▼ {label}", "dim")
+
+
+def _line(console: Console, text: str, style: str | None = None) -> None:
+    """One line as it is: no markup, no wrapping in the middle of a digest."""
+    console.print(Text(text, style or ""), soft_wrap=True, highlight=False)
+
+
+def _stdout() -> Console:
+    return Console()

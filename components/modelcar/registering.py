@@ -1,0 +1,86 @@
+"""Register an image that is in a registry already: what `modelcar register` does."""
+
+from __future__ import annotations
+
+import json
+
+from modelcar.distribution.client import Access, Registry
+from modelcar.distribution.destination import StoredManifest
+from modelcar.distribution.repository import Repository
+from modelcar.errors import ImageNotFound, InvalidReference
+from modelcar.image.manifest import (
+    BASE_DIGEST_ANNOTATION,
+    compute_content_key,
+    layer_contents,
+    parse_config_digest,
+    parse_layers,
+)
+from modelcar.model_registry.client import Connection
+from modelcar.model_registry.registration import RegisteredVersion, Registration, register
+from modelcar.reference import Digest, ImageReference, Platform
+
+
+def register_image(
+    image: str,
+    *,
+    model: str,
+    access: Access,
+    model_version: str | None = None,
+    url: str | None = None,
+    source_uri: str | None = None,
+    commit_hash: str | None = None,
+    author: str | None = None,
+    description: str | None = None,
+) -> RegisteredVersion:
+    """Look an image up in its registry and register it as a version of a model.
+
+    Args:
+        image: `registry/repository@sha256:…`.
+        model: Registered model; made if it is not there.
+        access: How the image's registry is reached.
+        model_version: By default the first 12 hex digits of the digest.
+        url: The Model Registry; by default `MODEL_REGISTRY_URL`.
+        source_uri: Where the model came from.
+        commit_hash: The source's commit.
+        author: Of the version.
+        description: Of the version.
+
+    Raises:
+        InvalidReference: The image is not named by digest.
+        ImageNotFound: Its registry has no such image.
+        VersionConflict: The version exists with another image.
+        ModelRegistryError: The Model Registry refused, or did not answer.
+    """
+    reference = ImageReference.parse(image)
+    if reference.digest is None:
+        raise InvalidReference(f"{image} names no digest", hint="Name registry/repository@sha256:…, as push prints it.")
+    repository = Repository(
+        Registry(reference.registry, reference.repository, access), reference.repository, pull_only=True
+    )
+    stored = repository.find_manifest(str(reference.digest))
+    if stored is None:
+        raise ImageNotFound(f"{reference} is not there", hint="Push it first, or check the digest.")
+    registration = Registration(
+        registered_model=model,
+        version=model_version or reference.digest.short,
+        image=reference.at(reference.digest),
+        content_key=_read_content_key(repository, stored),
+        source_uri=source_uri,
+        commit_hash=commit_hash,
+        size_bytes=sum(layer.size_bytes for layer in parse_layers(stored.content)),
+        author=author,
+        description=description,
+    )
+    # The manifest was read back by its digest a moment ago; there is nothing more to confirm.
+    return register(Connection.from_environment(url), registration, confirm=lambda: None)
+
+
+def _read_content_key(repository: Repository, stored: StoredManifest) -> str | None:
+    """What the image is, from its own documents; None for an image that this package did not make."""
+    contents = [content for layer in parse_layers(stored.content) for content in layer_contents(layer) or ()]
+    if not contents:
+        return None
+    config = json.loads(repository.read_blob(parse_config_digest(stored.content)))
+    base = (json.loads(stored.content).get("annotations") or {}).get(BASE_DIGEST_ANNOTATION)
+    platform = Platform(config["os"], config["architecture"], config.get("variant"))
+    return compute_content_key(contents, platform=platform, base_digest=Digest.parse(base) if base else None)

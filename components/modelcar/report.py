@@ -1,0 +1,85 @@
+"""Results as JSON objects: what `--json` prints and what pipelines hand on. Keys are part of the interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelcar.build import Build
+    from modelcar.model_registry.registration import RegisteredVersion
+    from modelcar.promotion import Promotion
+    from modelcar.push import PushedImage
+
+
+def describe_push(image: PushedImage) -> dict[str, Any]:
+    """A push, with sizes in bytes and time in seconds."""
+    return {
+        "image": image.image,
+        "digest": str(image.digest),
+        "tags": list(image.tags),
+        "size_bytes": image.size_bytes,
+        "layers": [
+            {
+                "digest": str(layer.digest),
+                "size_bytes": layer.size_bytes,
+                "files": list(layer.files),
+                "reused": layer.reused,
+            }
+            for layer in image.layers
+        ],
+        "source": {"uri": image.snapshot.uri, "commit_hash": image.snapshot.commit_hash},
+        "bytes_read": image.bytes_read,
+        "bytes_uploaded": image.bytes_uploaded,
+        "bytes_reused": image.bytes_reused,
+        "seconds": round(image.seconds, 3),
+    }
+
+
+def describe_plan(build: Build) -> dict[str, Any]:
+    """A plan: what would move."""
+    plan = build.plan
+    snapshot = plan.snapshot
+    return {
+        "source": {"uri": snapshot.uri, "revision": snapshot.revision, "commit_hash": snapshot.commit_hash},
+        "destination": build.destination.name,
+        "platform": str(plan.platform),
+        "base_image": str(plan.base.reference) if plan.base is not None else None,
+        "size_bytes": plan.size_bytes,
+        "reused_bytes": plan.reused_bytes,
+        "layers": [
+            {
+                "title": planned.layer.title,
+                "size_bytes": planned.layer.size_bytes,
+                "files": [file.path for file in planned.layer.files],
+                "reusable": planned.reusable,
+            }
+            for planned in plan.layers
+        ],
+        "left_out": [
+            {"path": file.path, "size_bytes": file.size_bytes, "reason": file.reason} for file in snapshot.left_out
+        ],
+    }
+
+
+def describe_registration(registered: RegisteredVersion) -> dict[str, Any]:
+    """A registration: the three ids, and which of the three were made now."""
+    return {
+        "registered_model": registered.registered_model,
+        "version": registered.version,
+        "uri": registered.uri,
+        "registered_model_id": registered.registered_model_id,
+        "model_version_id": registered.model_version_id,
+        "model_artifact_id": registered.model_artifact_id,
+        "created": list(registered.created),
+    }
+
+
+def describe_promotion(promotion: Promotion) -> dict[str, Any]:
+    """A whole promotion."""
+    patch = promotion.patch
+    return {
+        "push": describe_push(promotion.push),
+        "register": describe_registration(promotion.register),
+        "patch": {"commit": patch.commit, "changed": patch.changed, "diff": patch.diff},
+        "promotion_key": promotion.promotion_key,
+    }
