@@ -1,0 +1,71 @@
+# What people type. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+# The first Python on PATH that is new enough; `make PYTHON=… demo` takes another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# One worker a core; tests are independent of each other.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
+
+.PHONY: help demo test test-real test-heavy check bench lock clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.sandbox ## Promote a model on this machine, from a Hub to a commit in git, and show what happened
+	@$(BIN)/python -m modelcar_sandbox.demo
+
+test: $(VENV)/.dev ## Run the tests
+	$(PYTEST) -m "not heavy and not node"
+
+test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
+	$(PYTEST) -m "real or node"
+
+test-heavy: $(VENV)/.dev ## Load the demo model in transformers (installs torch into a venv of its own)
+	$(PYTHON) -m venv .venv-heavy
+	.venv-heavy/bin/pip install -q -r requirements/dev.txt
+	.venv-heavy/bin/pip install -q --no-build-isolation -e '.[transformers]'
+	.venv-heavy/bin/python -m pytest -q -m heavy
+
+check: $(VENV)/.dev ## Format, lint and type-check
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## Time a push beside the ingest limit of a registry (docker-registry, when it is installed)
+	$(BIN)/python benchmarks/push.py
+
+lock: ## Pin the dependencies anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+		pyproject.toml requirements/build.in --extra sandbox --extra dev -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml requirements/build.in --extra sandbox -c requirements/dev.txt -o requirements/sandbox.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
+
+clean: ## Remove what was set up and made here
+	rm -rf .venv .venv-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.sandbox: requirements/sandbox.txt pyproject.toml
+	$(call install,requirements/sandbox.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	$(call install,requirements/dev.txt)
+	@touch $(VENV)/.sandbox $@
+
+# Pinned packages with their hashes first, then the project itself without looking for anything more.
+define install
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none is on PATH."; exit 1; }
+	@echo "Setting up $(VENV) from $(1) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
