@@ -44,6 +44,9 @@ class _Reading:
         self.faults: list[Fault] = []
 
     def read_root(self, root: Node) -> None:
+        if _is_null(root):
+            self._fault("", "the file is empty", 1)
+            return
         if not isinstance(root.value, dict):
             self._fault("", f"the file holds {_kind(root)}, not the keys of a PromotionSpec", line=root.line)
             return
@@ -86,14 +89,15 @@ class _Reading:
             self.values[field.key] = self._read_properties(field, node.value)
 
     def _read_properties(self, field: Field, entries: dict[str, Node]) -> dict[str, object]:
+        properties: dict[str, object] = {}
         for name, node in entries.items():
+            key = f"{field.key}.{name}"
             if is_secret_name(name):
-                self._fault(f"{field.key}.{name}", _NO_SECRETS, line=node.line)
+                self._fault(key, _NO_SECRETS, node.line)
             elif not is_identifier(name):
-                self._fault(
-                    f"{field.key}.{name}", "is not a plain name (letters, digits and _, at most 255)", node.line
-                )
-        return {name: self._read_string(field, f"{field.key}.{name}", entries[name]) for name in sorted(entries)}
+                self._fault(key, "is not a plain name (letters, digits and _, at most 255)", node.line)
+            properties[name] = self._read_string(field, key, node)
+        return dict(sorted(properties.items()))
 
     def _read_string(self, field: Field, key: str, node: Node) -> object:
         if not isinstance(node.value, Scalar):

@@ -18,7 +18,9 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _OBJECT_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
-_SCP_REMOTE = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//)[^\s:]+")
+_SCP_REMOTE = re.compile(
+    r"(?!(?:https?|ssh|file):)(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//)[^\s:@\\]+"
+)
 _NO_BRANCH = re.compile(r"^[-/]|^@$|\.\.|//|@\{|[\s\\~^:?*\[]|(?:^|/)\.|\.lock(?:/|$)|[/.]$|^refs/|^HEAD$")
 _CREDENTIALS = re.compile(r"://[^/]*@")
 _SECRET = re.compile(

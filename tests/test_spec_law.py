@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import io
+import json
+import random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from modelcar.spec import PromotionSpec, parse_spec
+
+NAMES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
+PATTERNS = st.lists(NAMES, max_size=3)
+LABELS = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
+SPECS = st.fixed_dictionaries(
+    {
+        "apiVersion": st.just("modelcar.dev/v1alpha1"),
+        "kind": st.just("PromotionSpec"),
+        "model": st.fixed_dictionaries(
+            {"source": NAMES.map("file:///{}".format)},
+            optional={"allow": PATTERNS, "ignore": PATTERNS, "allowPickle": PATTERNS},
+        ),
+        "image": st.fixed_dictionaries(
+            {"repository": LABELS.map("quay.io/{}".format)},
+            optional={
+                "tag": st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True),
+                "baseImage": st.sampled_from(["scratch", "quay.io/base:1"]),
+                "platform": st.sampled_from(["linux/amd64", "linux/arm64/v8"]),
+            },
+        ),
+        "modelRegistry": st.fixed_dictionaries(
+            {"url": st.just("http://127.0.0.1:1"), "registeredModel": NAMES},
+            optional={
+                "version": NAMES,
+                "owner": NAMES,
+                "description": st.lists(NAMES, min_size=1).map("\n".join),
+                "modelFormat": st.fixed_dictionaries({"name": NAMES}, optional={"version": NAMES}),
+                "properties": st.dictionaries(st.from_regex(r"x[A-Za-z0-9_]{0,9}", fullmatch=True), NAMES),
+            },
+        ),
+        "inferenceService": st.fixed_dictionaries(
+            {"repository": st.just("git@host:x.git"), "path": LABELS.map("a/{}.yaml".format), "name": LABELS},
+            optional={"branch": LABELS, "namespace": LABELS},
+        ),
+    },
+    optional={"hold": NAMES.map("because {}".format)},
+)
+
+
+def shuffled(value: Any, order: random.Random) -> Any:
+    """The same mappings with their keys in another order."""
+    if not isinstance(value, dict):
+        return value
+    return {key: shuffled(value[key], order) for key in order.sample(sorted(value), len(value))}
+
+
+def dumped(value: Any, *, flow: bool) -> str:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = flow
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue()
+
+
+def parse(text: str) -> PromotionSpec:
+    return parse_spec(text, name="p.yaml", env={})
+
+
+@given(SPECS, st.randoms(use_true_random=False), st.booleans())
+def test_order_style_and_line_ends_of_a_file_say_nothing(value: Any, order: random.Random, flow: bool) -> None:
+    expected = parse(json.dumps(value))
+    text = dumped(shuffled(value, order), flow=flow)
+    assert parse(text) == expected
+    assert parse(text.replace("\n", "\r\n")) == expected
+    assert expected.model.source == value["model"]["source"]
+    assert expected.model_registry.registered_model == value["modelRegistry"]["registeredModel"]
+    assert expected.model_registry.description == value["modelRegistry"].get("description")
+    assert dict(expected.model_registry.properties) == value["modelRegistry"].get("properties", {})
