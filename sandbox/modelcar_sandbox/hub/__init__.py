@@ -1,0 +1,22 @@
+"""A Hub on this machine: serves model repositories to the unmodified huggingface_hub, with commits that stay.
+
+`Hub` publishes and reads repositories on disk, `create_app` serves them. Hashes are those that git would give.
+
+Where it differs from huggingface.co:
+
+- Only what reading a model needs: no uploads over HTTP, no search, no datasets, no spaces, no Xet. A new commit comes
+  from `Hub.publish`.
+- Large files are sent from this server too, below `/cdn/`, where the real one redirects to another host. The signed
+  address expires just as there.
+- Small files come at once, without the real one's redirect to its cache, and never compressed.
+- A file listing ignores `expand`: no last commit of a file, no security scan.
+- There is no model card metadata in `model_info`, and all counters are 0.
+
+Source: https://huggingface.co/docs/hub/api, and what huggingface_hub asks for.
+"""
+
+from modelcar_sandbox.hub.access import User
+from modelcar_sandbox.hub.app import create_app
+from modelcar_sandbox.hub.store import Hub
+
+__all__ = ["Hub", "User", "create_app"]

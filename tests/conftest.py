@@ -1,0 +1,15 @@
+"""What every test needs, whatever is collected first."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# huggingface_hub reads these when it is imported. Without them it would ask huggingface.co which agents there are,
+# whatever endpoint it is given, and keep the answer in the home directory.
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+_home = tempfile.TemporaryDirectory(prefix="hf-home-")  # goes with the process
+os.environ["HF_HOME"] = _home.name
+for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
+    os.environ.pop(name, None)
