@@ -1,0 +1,233 @@
+"""Read files over HTTP: redirects by hand, so that a token stays with its host, and ranges to continue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from modelcar.errors import ContentMismatch, SourceError
+from modelcar.sources.refusal import Request, describe_failure, describe_outage, describe_refusal
+
+BLOCK_BYTES = 1 << 20
+CONNECT_TIMEOUT_S = 20.0
+READ_TIMEOUT_S = 60.0
+MAX_REDIRECTS = 10
+_CONNECTIONS = 32
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file to read.
+
+    Attributes:
+        url: Where to ask first.
+        headers: To send there, and to the same scheme, host and port only.
+        size_bytes: What the listing says.
+        request: For messages.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    size_bytes: int
+    request: Request
+
+
+def new_session() -> requests.Session:
+    """A session that several threads may use: it keeps no cookies and asks `.netrc` for nothing.
+
+    `REQUESTS_CA_BUNDLE`, then `SSL_CERT_FILE`, name a CA file; proxies come from the environment, too.
+    """
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.auth = _keep_headers
+    session.verify = os.environ.get("SSL_CERT_FILE") or True
+    for scheme in _PORTS:
+        session.mount(f"{scheme}://", HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS))
+    return session
+
+
+def check_access(session: requests.Session, file: RemoteFile) -> None:
+    """Ask for a file without reading it.
+
+    Raises:
+        SourceError: The Hub refuses it.
+    """
+    with _answer(session, file.url, file, method="HEAD") as answer:
+        if answer.status_code >= 400:
+            raise describe_refusal(answer.status_code, answer.headers, file.request)
+
+
+@contextmanager
+def read(session: requests.Session, file: RemoteFile, offset: int) -> Iterator[Iterator[bytes]]:
+    """Read a file from `offset` to its end; see `modelcar.snapshot.Source.open`.
+
+    A signed address behind a redirect is never kept: each call asks the Hub for a new one.
+    """
+    if offset == file.size_bytes:
+        yield iter(())
+        return
+    headers = {"Range": f"bytes={offset}-"} if offset else {}
+    with _follow(session, file, headers) as answer:
+        skip_bytes = _check_length(answer, file, offset)
+        yield _blocks(answer, file, offset, skip_bytes)
+
+
+@contextmanager
+def _follow(session: requests.Session, file: RemoteFile, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+    """The answer that holds the file."""
+    url = file.url
+    for _ in range(MAX_REDIRECTS):
+        with _answer(session, url, file, headers) as answer:
+            target = answer.headers.get("Location")
+            if not answer.is_redirect or target is None:
+                _raise_refusal(answer, file)
+                yield answer
+                return
+            length = answer.headers.get("Content-Length", "")
+            if length.isdigit() and int(length) < BLOCK_BYTES:
+                answer.raw.drain_conn()  # so that the connection serves the next file, too
+        url = _redirect(url, target)
+    raise SourceError(f"{file.request.host} redirects more than {MAX_REDIRECTS} times for {file.request}")
+
+
+@contextmanager
+def _answer(
+    session: requests.Session,
+    url: str,
+    file: RemoteFile,
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+) -> Iterator[requests.Response]:
+    """One request, one answer; the token goes along only to the host that it is for."""
+    own = dict(file.headers) if _origin(url) == _origin(file.url) else {}
+    own |= {"Accept-Encoding": "identity", **(headers or {})}
+    timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    try:
+        answer = session.request(method, url, headers=own, timeout=timeout, stream=True, allow_redirects=False)
+    except requests.RequestException as error:
+        # Not `from error`: it holds the whole address, with its signature.
+        raise describe_outage(_host(url), error) from None
+    with answer:
+        yield answer
+
+
+def _raise_refusal(answer: requests.Response, file: RemoteFile) -> None:
+    """Nothing when the answer holds the file.
+
+    Raises:
+        SourceError: It does not.
+    """
+    status = answer.status_code
+    if status in (200, 206):
+        return
+    if status == 416:
+        raise _other_size(file, answer.headers.get("Content-Range", "fewer bytes").rpartition("/")[2])
+    if _origin(answer.url) == _origin(file.url):
+        raise describe_refusal(status, answer.headers, file.request)
+    if status in (401, 403):
+        raise SourceError(
+            f"{_host(answer.url)} does not accept the signed address of {file.request}; it may have expired",
+            hint="The clock of this machine may be wrong, or a proxy changes addresses.",
+            retryable=True,
+        )
+    raise describe_failure(status, answer.headers, _host(answer.url), str(file.request))
+
+
+def _check_length(answer: requests.Response, file: RemoteFile, offset: int) -> int:
+    """How many bytes of the answer come before `offset`: none, or all when the server ignores ranges.
+
+    Raises:
+        ContentMismatch: The file has another size than listed.
+        SourceError: The answer begins elsewhere.
+    """
+    start = 0
+    if answer.status_code == 206:
+        span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+        first = span.partition("-")[0]
+        if not first.isdigit() or int(first) > offset:
+            raise SourceError(f"{_host(answer.url)} answers with another part of {file.request} than asked for")
+        start = int(first)
+        if total.isdigit() and int(total) != file.size_bytes:
+            raise _other_size(file, total)
+    length = answer.headers.get("Content-Length", "")
+    if length.isdigit() and "Content-Encoding" not in answer.headers and start + int(length) != file.size_bytes:
+        raise _other_size(file, str(start + int(length)))
+    return offset - start
+
+
+def _blocks(answer: requests.Response, file: RemoteFile, offset: int, skip_bytes: int) -> Iterator[bytes]:
+    """The file's bytes from `offset`, and exactly as many as are listed.
+
+    Raises:
+        SourceError: The connection broke, or ended early (retryable).
+        ContentMismatch: There is more.
+    """
+    position = offset - skip_bytes
+    try:
+        for block in answer.iter_content(BLOCK_BYTES):
+            fresh = block[max(0, offset - position) :]
+            position += len(block)
+            if position > file.size_bytes:
+                raise _other_size(file, "more")
+            if fresh:
+                yield fresh
+    except requests.RequestException as error:
+        raise _broken(file, position, answer) from error
+    if position < file.size_bytes:
+        raise _broken(file, position, answer)
+
+
+def _broken(file: RemoteFile, position: int, answer: requests.Response) -> SourceError:
+    return SourceError(
+        f"{_host(answer.url)} broke off after {position} of {file.size_bytes} bytes of {file.request}",
+        hint="Run it again; what the registry has by then is not sent twice.",
+        retryable=True,
+    )
+
+
+def _other_size(file: RemoteFile, found: str) -> ContentMismatch:
+    return ContentMismatch(
+        f"{file.request} has {found} bytes, but {file.size_bytes} were published",
+        hint="Run it again; if it stays so, the source or a proxy before it is damaged.",
+    )
+
+
+def _redirect(url: str, target: str) -> str:
+    """The next address.
+
+    Raises:
+        SourceError: It is no HTTP address, or gives up TLS.
+    """
+    following = urljoin(url, target)
+    try:
+        scheme = _origin(following)[0]
+    except ValueError:
+        scheme = ""
+    if scheme not in _PORTS or (_origin(url)[0], scheme) == ("https", "http"):
+        raise SourceError(f"{_host(url)} redirects to something that is no address, or to one without TLS")
+    return following
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def _host(url: str) -> str:
+    """Host and port, without anything that could be secret."""
+    parts: SplitResult = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An `auth` that changes nothing; without one, requests would replace the token by what `.netrc` has."""
+    return request

@@ -1,0 +1,55 @@
+"""Which source a URI means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelcar.errors import InvalidReference
+from modelcar.snapshot import Source
+from modelcar.sources.hub import HubSource
+from modelcar.sources.local import LocalSource
+from modelcar.sources.patterns import Patterns
+
+_HUB_PAGE = "https://huggingface.co/"
+
+
+def open_source(
+    uri: str,
+    *,
+    revision: str | None = None,
+    allow: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    allow_pickle: Sequence[str] = (),
+) -> Source:
+    """Make the source that a URI names; nothing is asked or read before `Source.snapshot`.
+
+    Args:
+        uri: `hf://org/name[@revision]` or `file:///dir`.
+        revision: Branch, tag or commit, when the URI names none.
+        allow: Patterns of files to take; everything but the defaults of `modelcar.sources.patterns` when empty.
+        ignore: Patterns of files to leave out.
+        allow_pickle: Patterns of pickle files to take all the same.
+
+    Raises:
+        InvalidReference: An unknown scheme, a name that cannot be right, or a revision where there are none.
+        InvalidInput: HF_ENDPOINT is not the address of a server.
+    """
+    patterns = Patterns(tuple(allow), tuple(ignore), tuple(allow_pickle))
+    if uri.startswith("hf:"):
+        return HubSource(uri, revision, patterns)
+    if not uri.startswith("file:"):
+        raise InvalidReference(f"{uri!r} is not the address of a model", hint=_suggestion(uri))
+    if revision is not None:
+        raise InvalidReference(f"{uri!r} is a directory and has no revisions", hint=f"Leave {revision!r} out.")
+    return LocalSource(uri, patterns)
+
+
+def _suggestion(uri: str) -> str:
+    """What was probably meant."""
+    if uri.startswith(_HUB_PAGE):
+        return f"Write hf://{'/'.join(uri.removeprefix(_HUB_PAGE).split('/')[:2])}."
+    if uri.startswith("/"):
+        return f"Write file://{uri} for a directory."
+    if "://" not in uri and uri.count("/") == 1 and not uri.startswith("."):
+        return f"Write hf://{uri} for a model on a Hub, or file:// and an absolute path for a directory."
+    return "Write hf://org/name for a model on a Hub, or file:///dir for a directory."
