@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 THREADS = 16
+# A client that passes on what it reads from far away may pause in the middle of a request.
+SILENCE_TIMEOUT_S = 120
+# How long `stop` waits at most for a server that has nothing to do.
+IDLE_WAIT_S = 0.05
 
 
 class Service:
@@ -33,6 +37,8 @@ class Service:
             OSError: The port is taken.
         """
         self._server = Server((host, port), app, numthreads=THREADS, max=4 * THREADS, request_queue_size=64)
+        self._server.timeout = SILENCE_TIMEOUT_S
+        self._server.expiration_interval = IDLE_WAIT_S
         self._server.prepare()
         self.address = f"{host}:{self._server.bind_addr[1]}"
         self.url = f"http://{self.address}"
