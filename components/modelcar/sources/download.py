@@ -84,11 +84,11 @@ def read(session: requests.Session, file: RemoteFile, offset: int) -> Iterator[I
 def _follow(session: requests.Session, file: RemoteFile, headers: Mapping[str, str]) -> Iterator[requests.Response]:
     """The answer that holds the file."""
     url = file.url
-    for _ in range(MAX_REDIRECTS):
+    for redirects in range(MAX_REDIRECTS):
         with _answer(session, url, file, headers) as answer:
             target = answer.headers.get("Location")
             if not answer.is_redirect or target is None:
-                _raise_refusal(answer, file)
+                _raise_refusal(answer, file, redirected=redirects > 0)
                 yield answer
                 return
             length = answer.headers.get("Content-Length", "")
@@ -120,7 +120,7 @@ def _answer(
         yield answer
 
 
-def _raise_refusal(answer: requests.Response, file: RemoteFile) -> None:
+def _raise_refusal(answer: requests.Response, file: RemoteFile, *, redirected: bool) -> None:
     """Nothing when the answer holds the file.
 
     Raises:
@@ -131,14 +131,14 @@ def _raise_refusal(answer: requests.Response, file: RemoteFile) -> None:
         return
     if status == 416:
         raise _other_size(file, answer.headers.get("Content-Range", "fewer bytes").rpartition("/")[2])
-    if _origin(answer.url) == _origin(file.url):
-        raise describe_refusal(status, answer.headers, file.request)
-    if status in (401, 403):
+    if redirected and status in (401, 403) and "X-Error-Code" not in answer.headers:
         raise SourceError(
             f"{_host(answer.url)} does not accept the signed address of {file.request}; it may have expired",
             hint="The clock of this machine may be wrong, or a proxy changes addresses.",
             retryable=True,
         )
+    if _origin(answer.url) == _origin(file.url):
+        raise describe_refusal(status, answer.headers, file.request)
     raise describe_failure(status, answer.headers, _host(answer.url), str(file.request))
 
 

@@ -24,7 +24,6 @@ from modelcar.sources.refusal import ENDPOINT_HINT, Request, describe_outage, de
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-    from huggingface_hub.hf_api import RepoFile
 
 SCHEME = "hf://"
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -32,8 +31,7 @@ DEFAULT_REVISION = "main"
 TIMEOUT_S = 30.0
 
 _SHA1 = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_OTHER_KINDS = ("datasets", "spaces", "models", "kernels", "buckets")
+_OTHER_KINDS = ("datasets", "spaces", "kernels", "buckets")
 
 
 class HubSource:
@@ -58,7 +56,7 @@ class HubSource:
         self._revision = written or revision or DEFAULT_REVISION
         self._patterns = patterns
         self._endpoint = _endpoint()
-        self._host = urlsplit(self._endpoint).netloc.rpartition("@")[2]
+        self._host = urlsplit(self._endpoint).netloc
         self._commit_hash: str | None = None
         self._session = new_session()
 
@@ -78,12 +76,12 @@ class HubSource:
         """
         headers = self._headers()
         with self._errors(has_token="authorization" in headers):
-            api = self._api()
-            info = api.model_info(self._repository, revision=self._revision, timeout=TIMEOUT_S)
+            info = self._api().model_info(self._repository, revision=self._revision, timeout=TIMEOUT_S)
             commit_hash, gated = info.sha or "", bool(info.gated)
             if not _SHA1.fullmatch(commit_hash):
                 raise ValueError(commit_hash)
-            found = [_model_file(f) for f in _list_files(api, self._repository, commit_hash)]
+            tree = f"{self._endpoint}/api/models/{self._repository}/tree/{commit_hash}"
+            found = list(_list_files(tree, headers))
         self._commit_hash = commit_hash
         files, left_out = self._patterns.select(found, self._uri)
         if gated:
@@ -152,7 +150,7 @@ class HubSource:
             raise SourceError("HF_HUB_OFFLINE is set, and a model on a Hub was asked for", hint="Unset it.") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise describe_outage(self._host, error) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidReference) as error:
             raise SourceError(f"{self._host} does not answer as a Hugging Face Hub does", hint=ENDPOINT_HINT) from error
 
 
@@ -160,12 +158,13 @@ def _parse(uri: str) -> tuple[str, str | None]:
     """Repository and revision of an `hf://` URI."""
     repository, at, revision = uri.removeprefix(SCHEME).partition("@")
     if not uri.startswith(SCHEME) or (at and not revision):
-        raise InvalidReference(f"{uri!r} is not hf://org/name or hf://org/name@revision")
+        raise InvalidReference(f"{uri!r} does not name a model", hint="Write hf://org/name, or hf://org/name@revision.")
     kind, _, rest = repository.partition("/")
+    if kind == "models":
+        raise InvalidReference(f"{uri!r} is not how a model is named", hint=f"Write hf://{rest}.")
     if kind in _OTHER_KINDS:
         raise InvalidReference(
-            f"{uri!r} names one of the Hub's {kind}" + (" in a way that is not understood" if kind == "models" else ""),
-            hint=f"Only models can be served: hf://org/name{f', here hf://{rest}' if kind == 'models' else ''}.",
+            f"{uri!r} names one of the Hub's {kind}", hint="Only models can be served: hf://org/name."
         )
     _silence()
     from huggingface_hub.errors import HFValidationError
@@ -187,37 +186,39 @@ def _endpoint() -> str:
     try:
         parts = urlsplit(endpoint)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        has_password = parts.username is not None
     except ValueError:  # brackets, or a port that is no number
-        is_address = False
+        is_address = has_password = False
+    if has_password:
+        raise InvalidInput("HF_ENDPOINT has a name or a password in it", hint="Leave it out; a token goes to HF_TOKEN.")
     if not is_address:
         raise InvalidInput("HF_ENDPOINT is not the address of a server", hint=f"Write it like {DEFAULT_ENDPOINT}.")
     return endpoint
 
 
-def _list_files(api: HfApi, repository: str, commit_hash: str) -> Iterator[RepoFile]:
-    from huggingface_hub.hf_api import RepoFile
+def _list_files(tree: str, headers: dict[str, str]) -> Iterator[ModelFile]:
+    """All files of a commit, page by page.
 
-    for item in api.list_repo_tree(repository, revision=commit_hash, recursive=True):
-        if isinstance(item, RepoFile):
-            yield item
-
-
-def _model_file(file: RepoFile) -> ModelFile:
-    """One entry of the listing.
+    `HfApi.list_repo_tree` does the same, but waits for ever for an answer that does not come.
 
     Raises:
-        ValueError: It makes no sense.
+        ValueError: An entry makes no sense; KeyError and TypeError, too.
     """
-    if type(file.size) is not int or file.size < 0 or not isinstance(file.path, str):
-        raise ValueError(file.path)
-    if file.lfs is not None:
-        # The git id of an LFS file is that of its pointer, not of the content.
-        if not _SHA256.fullmatch(file.lfs.sha256):
-            raise ValueError(file.path)
-        return ModelFile(file.path, file.size, sha256=Digest(file.lfs.sha256))
-    if not _SHA1.fullmatch(file.blob_id):
-        raise ValueError(file.path)
-    return ModelFile(file.path, file.size, git_blob_id=file.blob_id)
+    from huggingface_hub.utils import paginate  # type: ignore[attr-defined]  # as above
+
+    for item in paginate(tree, params={"recursive": True, "expand": False}, headers=headers, timeout=TIMEOUT_S):
+        if item["type"] != "file":
+            continue
+        path, size, lfs = item["path"], item["size"], item.get("lfs")
+        if not isinstance(path, str) or type(size) is not int or size < 0:
+            raise ValueError(path)
+        if lfs is not None:
+            # The git id of an LFS file is that of its pointer, not of the content.
+            yield ModelFile(path, size, sha256=Digest.parse(f"sha256:{lfs['oid']}"))
+        elif _SHA1.fullmatch(item["oid"]):
+            yield ModelFile(path, size, git_blob_id=item["oid"])
+        else:
+            raise ValueError(path)
 
 
 def _silence() -> None:

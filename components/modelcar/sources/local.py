@@ -91,7 +91,10 @@ class LocalSource:
         try:
             mode = os.stat(self._root).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            raise SourceNotFound(f"there is no directory {self._where}") from None
+            raise SourceNotFound(
+                f"there is no directory {self._where}",
+                hint="It must be there where this runs: this machine, or this pod.",
+            ) from None
         except OSError as error:
             raise SourceAccessDenied(f"{self._where} cannot be read: {error.strerror}") from error
         if not stat.S_ISDIR(mode):
