@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcar.errors import InvalidReference
@@ -18,6 +18,7 @@ def test_a_platform_may_have_a_variant() -> None:
     assert Platform.parse("linux/arm64/v8") == Platform("linux", "arm64", "v8")
 
 
+@settings(deadline=None)
 @given(st.lists(PART, min_size=2, max_size=3).map(tuple))
 def test_a_platform_is_written_as_it_was_read(parts: tuple[str, ...]) -> None:
     text = "/".join(parts)

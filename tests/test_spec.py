@@ -89,9 +89,9 @@ def test_every_key_arrives_where_it_belongs() -> None:
     assert spec.model == ModelSpec(
         "hf://acme/tiny-llama",
         "v1.0",
-        ("*.safetensors", "*.json", "*.model"),
-        ("original/*",),
-        ("training_args.bin",),
+        ("*.safetensors", "*.json", "*.model", "heads/"),
+        ("original/",),
+        ("heads/draft.pt",),
     )
     assert spec.image.tag == "stable"
     assert spec.model_registry == ModelRegistrySpec(
@@ -184,10 +184,6 @@ def test_the_process_environment_is_the_default_one(tmp_path: Path, monkeypatch:
     assert load_spec(tmp_path / "p.yaml").model_registry.url == "http://127.0.0.1:1"
 
 
-def make_nothing(path: Path) -> None:
-    pass
-
-
 def make_latin(path: Path) -> None:
     path.write_bytes("kind: PromotionSpec\nhold: später\n".encode("latin-1"))
 
@@ -203,7 +199,7 @@ def make_loop(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (make_nothing, "{path}: no such file"),
+        (lambda _: None, "{path}: no such file"),
         (Path.mkdir, "{path}: is a directory"),
         (make_latin, "{path}:2: not UTF-8"),
         (make_dangling_link, "{path}: no such file"),

@@ -4,14 +4,14 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcar.errors import InvalidInput, InvalidSpec
+from modelcar.errors import InvalidSpec
 from modelcar.reference import ImageReference
 from modelcar.spec import PromotionSpec, parse_spec
 from modelcar.spec.fields import BY_KEY
-from modelcar.spec.values import is_secret_name, read_git_remote
+from modelcar.spec.values import is_secret_name
 
 REQUIRED = {
     "apiVersion": "modelcar.dev/v1alpha1",
@@ -212,83 +212,6 @@ def test_a_source_may_end_in_its_revision() -> None:
     assert parse({"model.source": "hf://acme/tiny@v1"}).model.source == "hf://acme/tiny@v1"
 
 
-@pytest.mark.parametrize(
-    "remote",
-    [
-        "https://git.example.com:8443/a/b.git",
-        "http://127.0.0.1:3000/a/b",
-        "ssh://git@git.example.com:2222/a/b.git",
-        "ssh://git.example.com/a/b.git",
-        "git@github.com:acme/serving.git",
-        "git.example.com:acme/serving.git",
-        "file:///srv/gitops.git",
-        "/srv/gitops.git",
-    ],
-)
-def test_what_git_can_clone_from_is_kept_as_it_is(remote: str) -> None:
-    assert read_git_remote(remote) == remote
-
-
-@pytest.mark.parametrize(
-    "remote",
-    [
-        "serving",
-        "../serving",
-        "--upload-pack=sh",
-        "-u@host:x",
-        "ext::sh -c id",
-        "ext::id",
-        "ssh://-oProxyCommand=id/x",
-        "ftp://host/x",
-        "https:host/x",
-        "C:\\git",
-    ],
-)
-def test_what_git_must_not_be_given_is_refused(remote: str) -> None:
-    with pytest.raises(InvalidInput):
-        read_git_remote(remote)
-
-
-@pytest.mark.parametrize("name", ["main", "release/1.0", "a-b", "feature/@x", "ä"])
-def test_a_branch_is_kept_as_it_is(name: str) -> None:
-    assert parse({"inferenceService.branch": name}).inference_service.branch == name
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "-x",
-        "/x",
-        "x/",
-        "x.",
-        ".x",
-        "a/.b",
-        "a//b",
-        "a..b",
-        "a~b",
-        "a^b",
-        "a:b",
-        "a?b",
-        "a*b",
-        "a[b",
-        "a\\b",
-        "@",
-        "a@{b",
-        "x.lock",
-        "x.lock/y",
-        "HEAD",
-        "refs/heads/main",
-    ],
-)
-def test_what_git_refuses_as_a_branch_is_refused(name: str) -> None:
-    assert fault({"inferenceService.branch": name}).startswith("inferenceService.branch: ")
-
-
-@pytest.mark.parametrize("path", ["..", "a/../b", "a/..", "./a", "a//b", "a/", ".git/x", "a\\b", "/a", ".GIT/config"])
-def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
-    assert fault({"inferenceService.path": path}).startswith("inferenceService.path: ")
-
-
 def test_properties_are_sorted_by_name() -> None:
     spec = parse({"modelRegistry.properties": {"b": "1", "a": ""}})
     assert list(spec.model_registry.properties.items()) == [("a", ""), ("b", "1")]
@@ -299,6 +222,7 @@ def test_a_repository_may_be_on_a_port_of_this_machine() -> None:
     assert spec.image.repository == ImageReference("localhost:5000", "tiny")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(BY_KEY)), st.text())
 def test_any_text_is_read_or_refused_and_nothing_else_happens(key: str, text: str) -> None:
     field = BY_KEY[key]
