@@ -8,14 +8,15 @@ purpose, because clients must live with it:
   model artifact (at `/model_artifacts/`) UNKNOWN;
 - `filterQuery` is read in lists of models, versions and artifacts; lists of environments, services, servings and
   `/model_artifacts` give back everything, whatever it says;
+- in a filter `<>` finds what is equal, and `AND` and the like must be upper case;
 - a look-up by name takes `%` and `_` for wildcards, and answers 404 when it finds two;
 - a conflict's text names the name, also when it was the external id that clashed.
 
 Where it is not like the real server:
 
 - experiments, experiment runs, data sets, metrics and parameters are not kept (404, or 400 for such an artifact);
-- text is compared as `collation` says. The recorded server's database was MariaDB in Latin-1: it took letters like
-  `ä` and `a` for different, and answered 500 to text outside Latin-1, which is stored here;
+- text is compared as `collation` says. The recorded server's database was MariaDB in Latin-1, where `ä`, `å`, `ö`,
+  `ø` and `ß` are letters of their own and `ü` is `y`, and text outside Latin-1 is answered with 500; here it is kept;
 - property names are exact here; there, two that differ in case become one;
 - a member's name in JSON must be written exactly; there, case does not matter. Nothing may follow the body's object;
 - an environment's id that is no number is 400, not 404, when a service names it;

@@ -29,9 +29,8 @@ _ARTIFACT_COLUMNS: Final[dict[str, Callable[[Entity], Any]]] = {
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": lambda left, right: bool(left == right),
     "!=": lambda left, right: bool(left != right),
-    # The server's SQL knows `<>` only as the default of its operators, which is equality for columns and properties
-    # alike; measured, it is inequality.
-    "<>": lambda left, right: bool(left != right),
+    # The server reads `<>` and then looks for what is equal; measured.
+    "<>": lambda left, right: bool(left == right),
     ">": lambda left, right: bool(left > right),
     ">=": lambda left, right: bool(left >= right),
     "<": lambda left, right: bool(left < right),

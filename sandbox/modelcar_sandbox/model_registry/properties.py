@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -91,11 +92,13 @@ def integer(text: str, what: str) -> int:
 
 
 def _decoded(text: str, name: str) -> str:
-    """The server takes a struct as base64 and gives its text back."""
+    """The server takes a struct as JSON in base64, and gives back the JSON."""
     try:
-        return base64.b64decode(text, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        decoded = base64.b64decode(text, validate=True).decode("utf-8")
+        json.loads(decoded)
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise bad_request(f"error setting field CustomProperties: unable to decode {name}: {error}") from error
+    return decoded
 
 
 def write_properties(stored: Mapping[str, Property]) -> dict[str, dict[str, Any]]:
