@@ -84,7 +84,7 @@ class OciApi:
         headers = {"Content-Type": media_type} if media_type else {}
         return self.call("PUT", f"{name}/manifests/{reference}", data=content, headers=headers, params=query)
 
-    def push_image(self, name: str, tag: str, layer: bytes = b"layer", **fields: Any) -> bytes:
+    def push_image(self, name: str, tag: str, layer: bytes = b"layer", /, **fields: Any) -> bytes:
         """Push config, one layer and a manifest with `fields` added; return the manifest's bytes."""
         self.push_blob(name, b"{}")
         self.push_blob(name, layer)
@@ -94,12 +94,12 @@ class OciApi:
         return content
 
 
-def image(layer: bytes = b"layer", config: bytes = b"{}", **fields: Any) -> dict[str, Any]:
-    """An image manifest of one layer."""
+def image(layer: bytes = b"layer", /, **fields: Any) -> dict[str, Any]:
+    """An image manifest of one layer and the config `{}`; `fields` are added, or replace what there is."""
     return {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": descriptor_of(config, OCI_CONFIG),
+        "config": descriptor_of(b"{}", OCI_CONFIG),
         "layers": [descriptor_of(layer, OCI_LAYER)],
         **fields,
     }
