@@ -2,8 +2,8 @@
 
 A step is `{"name", "request", "expect": {"status", "json"?}, "save"?}`, its request `{"method", "path", "query"?,
 "json"? | "text"?}`. `{run}` is a name of this run alone, `{model}` what an earlier step saved with
-`"save": {"model": "id"}`. Expected values may be `<any>`, `<time>` (milliseconds), `<uuid>`, `<token>` (text that is not
-empty) or `<absent>`; members that the contract does not name may be there, entries of lists may not.
+`"save": {"model": "id"}`. Expected values may be `<any>`, `<time>` (milliseconds), `<uuid>`, `<token>` (text that is
+not empty) or `<absent>`; members that the contract does not name may be there, entries of lists may not.
 """
 
 from __future__ import annotations
