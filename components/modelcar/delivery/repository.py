@@ -1,0 +1,264 @@
+"""The commit that carries an edit of the manifest to the branch that Argo CD watches.
+
+A push that was overtaken is answered by fetching and applying the edit again, never by rebase or force. A rerun finds
+its commit by the promotion key in the trailers.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcar.delivery.clone import Clone, File
+from modelcar.delivery.credentials import Credentials, check_url
+from modelcar.delivery.inference_service import Edit, apply, diff, digest_of, read_storage_uri
+from modelcar.delivery.trailers import (
+    IMAGE_DIGEST,
+    PREVIOUS_DIGEST,
+    PROMOTION_KEY,
+    Author,
+    check_promotion_key,
+    compose,
+)
+from modelcar.errors import GitError, Held, ManifestShapeError, PromotionError, PushRejected
+from modelcar.retry import retry
+
+ATTEMPTS = 12
+FIRST_DELAY_S = 0.2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which InferenceService, in which file, on which branch.
+
+    Attributes:
+        url: `https://`, `ssh://`, `user@host:path`, `file://` or a directory; without user or password for http.
+        branch: Name without `refs/heads/`.
+        path: Of the manifest, relative to the repository's root.
+        name: `metadata.name` of the InferenceService.
+        namespace: Its `metadata.namespace`, or None for any.
+    """
+
+    url: str
+    branch: str
+    path: str
+    name: str
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The manifest at one commit.
+
+    Attributes:
+        text: Decoded from UTF-8, line endings and byte order mark as stored.
+        storage_uri: Of the InferenceService.
+        commit_hash: The branch's tip that it was read from.
+    """
+
+    text: str
+    storage_uri: str
+    commit_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of an edit.
+
+    Attributes:
+        commit: Hash of the commit that carries it; None when the manifest had the image without a commit of ours.
+        changed: Whether this call pushed that commit.
+        diff: Unified diff of it; empty when nothing was changed by this call.
+        previous_storage_uri: What the manifest said before.
+    """
+
+    commit: str | None
+    changed: bool
+    diff: str
+    previous_storage_uri: str
+
+
+class Repository:
+    """The branch of a Target, at the tip that was fetched last."""
+
+    def __init__(self, target: Target, clone: Clone) -> None:
+        """Look at `clone`, which is refreshed; see `open_repository`."""
+        self.target = target
+        self._clone = clone
+        self._tip = ""
+
+    def refresh(self) -> None:
+        """Fetch the branch's tip; all answers are about it from then on.
+
+        Raises:
+            InvalidInput: No such branch.
+            GitError: No such repository, wrong credentials, unreachable.
+        """
+        self._tip = self._clone.refresh()
+
+    def read(self) -> Manifest:
+        """The manifest at the tip.
+
+        Raises:
+            InvalidInput: No such file (the hint names similar ones), or the path leads through a symbolic link or out of
+                the repository.
+            ManifestShapeError: It is not UTF-8 text, or has no such InferenceService.
+        """
+        text = _decoded(self._clone.content(self._file()), self.target.path)
+        uri = read_storage_uri(text, name=self.target.name, namespace=self.target.namespace)
+        return Manifest(text, uri, self._tip)
+
+    def check_write_access(self) -> None:
+        """Ask the server for a push, and send nothing.
+
+        It sees whether the server is reached and lets these credentials push to the repository. It does not see rules
+        that a server applies to what arrives (protected branches, hooks), nor file permissions behind file://.
+
+        Raises:
+            GitError: The server refuses.
+        """
+        try:
+            self._clone.push(self._tip, dry_run=True)
+        except PushRejected:
+            log.debug("the branch moved since it was fetched; write access is there")
+
+    def find_promotion(self, promotion_key: str) -> str | None:
+        """The newest commit in the manifest's history whose trailers have this key, as commit hash, or None."""
+        commits = self._clone.history(self._tip, self.target.path, PROMOTION_KEY)
+        return next((commit for commit, keys in commits if promotion_key in keys), None)
+
+    def commit(self, text: str, message: str, author: Author) -> str:
+        """Write a commit on top of the tip that gives the manifest this text, here only; returns its hash."""
+        file = self._file()
+        return self._clone.commit(self._tip, self.target.path, file, text.encode(), message, author.environment())
+
+    def push(self, commit: str) -> None:
+        """Push a commit to the branch, never by force.
+
+        Raises:
+            PushRejected: Somebody else pushed first (retryable).
+            GitError: The server refuses, or the connection broke off (retryable; the push may have arrived).
+        """
+        self._clone.push(commit)
+
+    def _file(self) -> File:
+        return self._clone.find(self._tip, self.target.path)
+
+
+@contextmanager
+def open_repository(target: Target, credentials: Credentials | None = None) -> Iterator[Repository]:
+    """Clone the branch into a temporary directory, without file contents, and remove it afterwards.
+
+    Args:
+        target: What to open.
+        credentials: From the environment when None.
+
+    Raises:
+        InvalidInput: The address, branch or credentials cannot be right; an address with a user or password in it.
+        GitError: No such repository, wrong credentials, unreachable.
+    """
+    url = check_url(target.url)
+    credentials = credentials if credentials is not None else Credentials.from_environment()
+    with tempfile.TemporaryDirectory(prefix="modelcar-git-", ignore_cleanup_errors=True) as scratch:
+        repository = Repository(target, Clone(Path(scratch), url, target.branch, credentials))
+        repository.refresh()
+        yield repository
+
+
+def deliver(
+    repository: Repository,
+    edit: Edit,
+    *,
+    promotion_key: str,
+    trailers: Mapping[str, str],
+    subject: str,
+    author: Author | None = None,
+) -> Delivered:
+    """Bring an edit to the branch as one commit, once, however often and from wherever this is called.
+
+    Args:
+        repository: Opened for the manifest that the edit is for.
+        edit: What shall stand there; its name and namespace are the target's.
+        promotion_key: One word that names this promotion; a rerun finds its commit by it.
+        trailers: More trailers, after `Promotion-Key`, `Image-Digest` and `Previous-Digest`.
+        subject: First line of the commit message.
+        author: From the environment when None.
+
+    Raises:
+        Superseded: The manifest says neither what the plan saw nor what the edit wants.
+        Held: This promotion was delivered before, and somebody has put another value there since.
+        PushRejected: Others were faster twelve times.
+        GitError: The server refuses the push, or cannot be reached.
+        ManifestShapeError: The manifest is not what the edit expects.
+        InvalidInput: The key, a trailer or the subject cannot be in a commit message.
+    """
+    check_promotion_key(promotion_key)
+    author = author if author is not None else Author.from_environment()
+
+    def attempt() -> Delivered:
+        repository.refresh()
+        before = repository.read()
+        done = repository.find_promotion(promotion_key)
+        if done is not None:
+            return _earlier(repository.target, edit, before, done)
+        text = apply(before.text, edit)
+        if text == before.text:
+            return Delivered(None, False, "", before.storage_uri)
+        commit = repository.commit(text, _message(edit, before, promotion_key, trailers, subject), author)
+        try:
+            repository.push(commit)
+        except GitError as error:
+            if not error.retryable or isinstance(error, PushRejected) or not _arrived(repository, promotion_key):
+                raise
+        return Delivered(commit, True, diff(before.text, text, repository.target.path), before.storage_uri)
+
+    return retry(attempt, attempts=ATTEMPTS, first_delay_s=FIRST_DELAY_S)
+
+
+def _earlier(target: Target, edit: Edit, now: Manifest, commit: str) -> Delivered:
+    """What a promotion that has its commit already comes to."""
+    if digest_of(now.storage_uri) == digest_of(edit.storage_uri):
+        return Delivered(commit, False, "", now.storage_uri)
+    raise Held(
+        f"{target.path} was promoted to {edit.storage_uri} by commit {commit[:12]}, and says {now.storage_uri} since",
+        hint="Somebody changed it on purpose; to promote this image again, revert that change in git.",
+    )
+
+
+def _arrived(repository: Repository, promotion_key: str) -> bool:
+    """Whether a push whose answer was lost is on the branch."""
+    try:
+        repository.refresh()
+        return repository.find_promotion(promotion_key) is not None
+    except PromotionError as error:
+        log.debug("cannot see whether the push arrived: %s", error)
+        return False
+
+
+def _message(edit: Edit, before: Manifest, promotion_key: str, trailers: Mapping[str, str], subject: str) -> str:
+    ours = {PROMOTION_KEY: promotion_key, IMAGE_DIGEST: digest_of(edit.storage_uri) or ""}
+    previous = digest_of(before.storage_uri)
+    if previous is not None:
+        ours[PREVIOUS_DIGEST] = previous
+    bullets = [f"InferenceService {edit.name}: storageUri {before.storage_uri} -> {edit.storage_uri}"]
+    bullets += [f"label {key}: {value}" for key, value in edit.labels.items()]
+    bullets += [f"annotation {key}" for key in edit.annotations]
+    return compose(subject, bullets, {**ours, **trailers})
+
+
+def _decoded(content: bytes, path: str) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ManifestShapeError(f"{path} is not UTF-8 text", hint="Name the manifest itself.") from error
+    if text.startswith("version https://git-lfs.github.com/spec/"):
+        raise ManifestShapeError(
+            f"{path} is kept by Git LFS; its content is not in git", hint="Take manifests out of Git LFS."
+        )
+    return text
