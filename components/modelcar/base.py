@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import StoredManifest
 from modelcar.distribution.repository import Repository
-from modelcar.errors import DistributionError, ImageNotFound
+from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, InvalidReference
 from modelcar.image.manifest import INDEX_TYPES, BaseImage, Descriptor, parse_base, parse_config_digest
 from modelcar.reference import Digest, ImageReference, Platform
 
@@ -31,7 +32,10 @@ class FetchedBase:
 
 
 class BaseLayer:
-    """One layer of a base image as a blob that can be sent; read from its registry at each iteration."""
+    """One layer of a base image as a blob that can be sent; read from its registry at each iteration.
+
+    An iteration ends in ContentMismatch when the bytes do not have the size and the digest that the manifest states.
+    """
 
     def __init__(self, base: FetchedBase, descriptor: Descriptor) -> None:
         self._base, self._descriptor = base, descriptor
@@ -40,8 +44,20 @@ class BaseLayer:
         return self._descriptor.size_bytes
 
     def __iter__(self) -> Iterator[bytes]:
+        sha256, count = hashlib.sha256(), 0
         with self._base.repository.open_blob(self._descriptor.digest) as blocks:
-            yield from blocks
+            for block in blocks:
+                sha256.update(block)
+                count += len(block)
+                if count > len(self):
+                    break
+                yield block
+        if (count, sha256.hexdigest()) != (len(self), self._descriptor.digest.hex):
+            raise ContentMismatch(
+                f"a layer of base image {self._base.reference} did not arrive as its manifest says: "
+                f"{self._descriptor.digest}, {len(self)} bytes",
+                hint="Nothing was published. The base image is damaged where it is stored, or on its way.",
+            )
 
 
 def fetch_base(reference: ImageReference, platform: Platform, access: Access) -> FetchedBase:
@@ -87,7 +103,7 @@ def _select(index: StoredManifest, reference: ImageReference, platform: Platform
             same = (its.get("os"), its.get("architecture")) == (platform.os, platform.architecture)
             if same and platform.variant in (None, its.get("variant")):
                 return Digest.parse(entry["digest"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidReference, RecursionError) as error:
         raise DistributionError(f"base image {reference} has an index that makes no sense") from error
     raise ImageNotFound(
         f"base image {reference} has nothing for platform {platform}", hint="Name another --platform or base image."

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from modelcar.base import BaseLayer, FetchedBase
 from modelcar.distribution.destination import Destination
-from modelcar.distribution.upload import Blob, Content
-from modelcar.errors import ContentMismatch, DistributionError
-from modelcar.image.layer import Cancelled, FileContent, LayerStream
+from modelcar.distribution.upload import Content
+from modelcar.errors import DistributionError
+from modelcar.image.layer import FileContent
 from modelcar.image.manifest import (
     MANIFEST_TYPE,
     BaseImage,
-    Descriptor,
     ImageDocuments,
     build_documents,
     compute_content_key,
-    layer_contents,
-    layer_descriptor,
 )
-from modelcar.plan import ImagePlan, PlannedLayer
+from modelcar.mover import MovedLayer, Mover
+from modelcar.plan import ImagePlan
 from modelcar.progress import Progress, Silence
 from modelcar.reference import Digest
 from modelcar.snapshot import ModelSnapshot, Source
@@ -80,16 +75,6 @@ class PushedImage:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Moved:
-    """What became of one layer."""
-
-    descriptor: Descriptor
-    contents: tuple[FileContent, ...]
-    reused: bool
-    bytes_read: int
-
-
 def push(
     plan: ImagePlan,
     source: Source,
@@ -123,8 +108,7 @@ def push(
     """
     started = time.monotonic()
     check = ModelCheck(plan.snapshot, allow_pickle)
-    mover = _Mover(plan, source, destination, check, progress or Silence())
-    moved = mover.run(concurrency)
+    moved = Mover(plan, source, destination, check, progress or Silence()).run(concurrency)
     check.finish()
     base = plan.base.image if plan.base is not None else None
     own = moved[len(base.layers) if base is not None else 0 :]
@@ -183,113 +167,6 @@ def _content_key(contents: Sequence[FileContent], plan: ImagePlan, base: BaseIma
     return compute_content_key(contents, platform=plan.platform, base_digest=base.digest if base is not None else None)
 
 
-def _pushed(layer: _Moved) -> PushedLayer:
+def _pushed(layer: MovedLayer) -> PushedLayer:
     paths = tuple(content.path for content in layer.contents)
     return PushedLayer(layer.descriptor.digest, layer.descriptor.size_bytes, paths, layer.reused)
-
-
-class _Mover:
-    """Moves the layers of one plan, several at once; the first failure stops the others."""
-
-    def __init__(
-        self, plan: ImagePlan, source: Source, destination: Destination, check: ModelCheck, progress: Progress
-    ) -> None:
-        self._plan, self._source, self._destination = plan, source, destination
-        self._check, self._progress = check, progress
-        self._cancelled = threading.Event()
-
-    def run(self, concurrency: int) -> list[_Moved]:
-        """All layers, the base's first."""
-        jobs: list[Callable[[], _Moved]] = []
-        if self._plan.base is not None:
-            base = self._plan.base
-            jobs += [_bind(self._move_base, len(jobs) + i, base, d) for i, d in enumerate(base.image.layers)]
-        jobs += [_bind(self._move, len(jobs) + i, planned) for i, planned in enumerate(self._plan.layers)]
-        with ThreadPoolExecutor(concurrency, thread_name_prefix="layer") as pool:
-            futures = [pool.submit(job) for job in jobs]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                return [future.result() for future in _failed_first(futures)]
-            finally:
-                self._cancelled.set()
-                pool.shutdown(cancel_futures=True)
-
-    def _move(self, key: int, planned: PlannedLayer) -> _Moved:
-        layer, candidate = planned.layer, planned.candidate
-        if candidate is not None and planned.reusable and self._destination.has_blob(candidate.digest):
-            for file in layer.files:
-                self._check.skip(file)
-            self._progress.layer_finished(key, layer.title, layer.size_bytes, reused=True)
-            return _Moved(candidate, layer_contents(candidate) or (), reused=True, bytes_read=0)
-        stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
-        self._progress.layer_started(key, layer.title, layer.size_bytes)
-        reused = self._send(key, planned, stream)
-        if stream.digest is None:  # pragma: no cover - a complete pass sets it
-            raise AssertionError(layer.title)
-        descriptor = layer_descriptor(stream.digest, len(stream), stream.contents)
-        self._progress.layer_finished(key, layer.title, layer.size_bytes, reused=reused)
-        return _Moved(descriptor, stream.contents, reused, stream.bytes_read)
-
-    def _send(self, key: int, planned: PlannedLayer, stream: LayerStream) -> bool:
-        """Bring the layer's bytes to the destination; returns whether it had them."""
-        watched = _Watched(stream, key, planned.layer.title, self._progress)
-        maybe_there = not planned.layer.files or (planned.candidate is not None and self._source.reads_are_cheap)
-        if not maybe_there:
-            self._destination.write_stream(watched)
-            return False
-        digest = stream.drain()
-        if self._destination.has_blob(digest):
-            return True
-        self._destination.write_blob(watched, digest)
-        if stream.digest != digest:
-            raise ContentMismatch(f"{planned.layer.title} changed while it was read", hint="Run it again.")
-        return False
-
-    def _move_base(self, key: int, base: FetchedBase, descriptor: Descriptor) -> _Moved:
-        title = f"base image {base.reference.repository}"
-        reused = self._destination.has_blob(descriptor.digest) or self._mount(base, descriptor)
-        if not reused:
-            self._progress.layer_started(key, title, descriptor.size_bytes)
-            blob = _Watched(BaseLayer(base, descriptor), key, title, self._progress)
-            self._destination.write_blob(blob, descriptor.digest)
-        self._progress.layer_finished(key, title, descriptor.size_bytes, reused=reused)
-        return _Moved(descriptor, (), reused, bytes_read=0)
-
-    def _mount(self, base: FetchedBase, descriptor: Descriptor) -> bool:
-        registry = self._destination.name.partition("/")[0]
-        return registry == base.reference.registry and self._destination.mount(
-            descriptor.digest, base.reference.repository
-        )
-
-
-class _Watched:
-    """A blob that tells how far it got, each pass from its start."""
-
-    def __init__(self, blob: Blob, key: int, title: str, progress: Progress) -> None:
-        self._blob, self._key, self._title, self._progress = blob, key, title, progress
-
-    def __len__(self) -> int:
-        return len(self._blob)
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._progress.layer_started(self._key, self._title, len(self._blob))
-        for block in self._blob:
-            yield block
-            self._progress.bytes_moved(self._key, len(block))
-
-    @property
-    def digest(self) -> Digest | None:
-        """The stream's, when it is one."""
-        return getattr(self._blob, "digest", None)
-
-
-def _bind(function: Callable[..., _Moved], *arguments: object) -> Callable[[], _Moved]:
-    return lambda: function(*arguments)
-
-
-def _failed_first(futures: list[Future[_Moved]]) -> list[Future[_Moved]]:
-    """The same futures, unless one failed by itself: then that one, whose error is the one to report."""
-    for future in futures:
-        if future.done() and not isinstance(future.exception(), Cancelled | None):
-            return [future]
-    return futures

@@ -7,7 +7,6 @@ https://distribution.github.io/distribution/spec/auth/token/ (the Bearer flow).
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -24,13 +23,18 @@ import requests
 
 from modelcar.errors import DistributionError, InvalidInput, RegistryAccessDenied
 
-_CHALLENGE_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_CHALLENGE_SCHEME = re.compile(r"(?:^|,\s*)(basic|bearer)(?=\s|,|$)", re.IGNORECASE)
+_CHALLENGE_PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s",]+))')
 _RENEW_BEFORE_S = 20.0
 _DEFAULT_LIFETIME_S = 60.0
 """What a token lives when its server does not say. Source: the token specification, `expires_in`."""
 
 _TOKEN_USER = "<token>"  # noqa: S105 - the marker that credential helpers give with an identity token
 _HELPER_TIMEOUT_S = 60
+
+_DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
+_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
+"""What docker login files its credentials under. Source: https://docs.docker.com/reference/cli/docker/login/."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +77,13 @@ def find_credentials(
         None when no file names the registry: then access is anonymous.
 
     Raises:
-        InvalidInput: `authfile` is not there, or a file is not an auth file.
+        InvalidInput: `authfile` is not there, a file is not an auth file, or a credential helper does not work.
     """
     if authfile is not None and not authfile.is_file():
         raise InvalidInput(f"auth file {authfile} is not there", hint="Log in with podman or docker, or name another.")
     for path in [authfile] if authfile is not None else _default_files(env):
-        if path.is_file() and (found := _search(path, registry, repository)) is not None:
+        # isfile, because Path.is_file raises for a home directory that another user may not look into.
+        if os.path.isfile(path) and (found := _search(path, registry, repository)) is not None:
             return found
     return None
 
@@ -89,8 +94,8 @@ def _default_files(env: Mapping[str, str]) -> Iterator[Path]:
             raise InvalidInput(f"REGISTRY_AUTH_FILE names {named}, which is not there")
         yield Path(named)
     home = Path(env.get("HOME") or "/")
-    if runtime := env.get("XDG_RUNTIME_DIR"):
-        yield Path(runtime, "containers", "auth.json")
+    runtime = env.get("XDG_RUNTIME_DIR")
+    yield Path(runtime, "containers", "auth.json") if runtime else Path(f"/run/containers/{os.getuid()}/auth.json")
     yield Path(env.get("XDG_CONFIG_HOME") or home / ".config", "containers", "auth.json")
     yield Path(env.get("DOCKER_CONFIG") or home / ".docker", "config.json")
     yield Path(env.get("DOCKER_CONFIG") or home / ".docker", ".dockerconfigjson")
@@ -99,25 +104,29 @@ def _default_files(env: Mapping[str, str]) -> Iterator[Path]:
 def _search(path: Path, registry: str, repository: str) -> Credentials | None:
     try:
         document = json.loads(path.read_text())
-        entries = {_key(key): value or {} for key, value in (document.get("auths") or {}).items()}
-        helpers = document.get("credHelpers") or {}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{path} is not a docker or podman auth file: {error}") from error
+        entries = {_key(key): dict(value or {}) for key, value in (document.get("auths") or {}).items()}
+        helpers = {_key(key): str(value) for key, value in (document.get("credHelpers") or {}).items()}
+        store = document.get("credsStore")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        # The parser's words are kept out: they may quote the file.
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON of that form"
+        raise InvalidInput(f"{path} cannot be read as a docker or podman auth file: {reason}") from None
     parts = repository.split("/")
+    host = _key(registry)
     for length in range(len(parts), -1, -1):
-        name = "/".join([registry, *parts[:length]])
+        name = "/".join([host, *parts[:length]])
         if name in helpers:
             return _ask_helper(helpers[name], registry)
         if (entry := entries.get(name)) and (found := _decode(entry, path, name)) is not None:
             return found
-    store = document.get("credsStore")
     return _ask_helper(store, registry) if store else None
 
 
 def _key(key: str) -> str:
-    """Old docker files write `https://host/v1/`."""
-    host = re.sub(r"^https?://", "", key).rstrip("/")
-    return re.sub(r"/v[12]$", "", host)
+    """Old docker files write `https://host/v1/`, and Docker Hub has more than one name."""
+    host = re.sub(r"/v[12]$", "", re.sub(r"^https?://", "", key).rstrip("/"))
+    first, slash, path = host.partition("/")
+    return f"{_DOCKER_HUB[0] if first in _DOCKER_HUB else first}{slash}{path}"
 
 
 def _decode(entry: Mapping[str, Any], path: Path, name: str) -> Credentials | None:
@@ -125,24 +134,27 @@ def _decode(entry: Mapping[str, Any], path: Path, name: str) -> Credentials | No
     username, password = entry.get("username") or "", entry.get("password") or ""
     if entry.get("auth"):
         try:
-            username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-        except (binascii.Error, ValueError) as error:
-            raise InvalidInput(f"{path}: the auth entry of {name} is not base64 of user:password") from error
+            username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except (ValueError, TypeError):
+            colon = ""
+        if not colon:
+            raise InvalidInput(f"{path}: the auth entry of {name} is not base64 of user:password")
     return Credentials(username, password, token, str(path)) if username or token else None
 
 
 def _ask_helper(name: str, registry: str) -> Credentials | None:
     """Run `docker-credential-NAME get`. Source: https://github.com/docker/docker-credential-helpers."""
     program = f"docker-credential-{name}"
+    server = _DOCKER_HUB_KEY if registry in _DOCKER_HUB else registry
     try:
         answer = subprocess.run(
-            [program, "get"], input=registry, capture_output=True, text=True, timeout=_HELPER_TIMEOUT_S, check=False
+            [program, "get"], input=server, capture_output=True, text=True, timeout=_HELPER_TIMEOUT_S, check=False
         )
         if answer.returncode != 0:
             return None
         found = json.loads(answer.stdout)
         username, secret = found["Username"], found["Secret"]
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
         # The helper's output is not shown: it may hold the secret.
         raise InvalidInput(
             f"credential helper {program} for {registry} does not work: {type(error).__name__}"
@@ -161,11 +173,14 @@ class Challenge:
 
     @classmethod
     def parse(cls, header: str) -> Challenge | None:
-        """Read the header; None for schemes other than Basic and Bearer."""
-        scheme, _, rest = header.partition(" ")
-        if scheme.lower() not in ("basic", "bearer"):
+        """Read the first Basic or Bearer challenge of the header; None when there is none."""
+        found = _CHALLENGE_SCHEME.search(header)
+        if found is None:
             return None
-        return cls(scheme.lower(), dict(_CHALLENGE_PARAMETER.findall(rest)))
+        rest = header[found.end() :]
+        following = _CHALLENGE_SCHEME.search(rest)
+        parameters = _CHALLENGE_PARAMETER.findall(rest[: following.start()] if following else rest)
+        return cls(found[1].lower(), {name.lower(): quoted or plain for name, quoted, plain in parameters})
 
 
 class Authorizer:
@@ -214,20 +229,17 @@ class Authorizer:
         return {"Authorization": f"Bearer {token}"}
 
     def challenged(self, response: requests.Response, scope: str) -> bool:
-        """Take note of a 401; returns whether asking again makes sense."""
+        """Take note of a 401; returns whether the same request may be answered otherwise now."""
         challenge = Challenge.parse(response.headers.get("WWW-Authenticate", ""))
-        if challenge is None:
+        if challenge is None or response.history:  # a redirect's target has no say in how this registry is asked
             return False
-        first = self._challenge is None
-        self._challenge = challenge
+        refused = response.request.headers.get("Authorization", "")
         with self._lock:
-            known = self._tokens.pop(scope, None)
-        return first or known is not None
-
-    def forget(self, scope: str) -> None:
-        """Fetch a new token for the next request of this scope."""
-        with self._lock:
-            self._tokens.pop(scope, None)
+            self._challenge = challenge
+            # Another thread may have had the same answer and fetched a new token meanwhile.
+            if refused == f"Bearer {self._tokens.get(scope, ('', 0.0))[0]}":
+                del self._tokens[scope]
+        return challenge.scheme == "bearer" or (self._credentials is not None and not refused)
 
     @property
     def who(self) -> str:

@@ -5,10 +5,7 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
 
 from __future__ import annotations
 
-import http.cookiejar
 import ipaddress
-import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,10 +14,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from modelcar.distribution.auth import Authorizer, find_credentials
-from modelcar.errors import DistributionError, ImageNotFound, InvalidInput, RegistryAccessDenied
+from modelcar.distribution.transport import describe_tls_error, is_unknown_host, is_untrusted, new_session, reason_of
+from modelcar.errors import DistributionError, ImageNotFound, RegistryAccessDenied
 
 CONNECT_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 60.0
@@ -29,8 +26,9 @@ SEND_TIMEOUT_S = 300.0
 COMMIT_TIMEOUT_S = 1800.0
 """Registries hash, move or copy a blob before they answer the last request of its upload."""
 
-_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _TRANSIENT = frozenset({408, 425, 429})
+_HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+"""Registries that answer under another name than images are called by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Access:
     Attributes:
         authfile: As `--authfile`; None looks in the usual places.
         ca_file: PEM certificates, trusted beside the system's.
-        plain_http: Speak HTTP without TLS. Loopback registries are tried without TLS in any case.
+        plain_http: Registries without TLS are meant to be spoken to as well. On loopback they are in any case.
         connections: How many may be open at once to one registry.
     """
 
@@ -69,7 +67,7 @@ class Registry:
             InvalidInput: The auth file or the CA file cannot be used.
         """
         self.host = host
-        self._session = _new_session(access)
+        self._session = new_session(access.ca_file, access.connections)
         self._base = self._find_base(access)
         self._authorizer = Authorizer(
             host,
@@ -107,8 +105,7 @@ class Registry:
             RegistryAccessDenied: The token server refuses the credentials.
             DistributionError: No answer (retryable unless TLS is at fault).
         """
-        url = urljoin(self._base, path)
-        ours = urlsplit(url)[:2] == urlsplit(self._base)[:2]
+        url, ours = self._resolve(path)
         for attempt in (1, 2):
             authorization = self._authorizer.header(scope) if ours else {}
             response = self._send(
@@ -126,10 +123,6 @@ class Registry:
             response.close()
         raise AssertionError(attempt)  # pragma: no cover
 
-    def forget_token(self, scope: str) -> None:
-        """Fetch a new token before the next request of this scope."""
-        self._authorizer.forget(scope)
-
     def error(self, response: requests.Response, what: str) -> DistributionError:
         """The answer as an error to raise.
 
@@ -141,7 +134,8 @@ class Registry:
         told = f"{self.host}: {what}: HTTP {status}{f' {code}' if code else ''}{f', {text}' if text else ''}"
         if status in (401, 403):
             return RegistryAccessDenied(
-                f"{self.host} refused to {what} {self._authorizer.who} (HTTP {status}{f' {code}' if code else ''})",
+                f"{self.host} refused to {what} {self._authorizer.who} "
+                f"(HTTP {status}{f' {code}' if code else ''}{f', {text}' if text else ''})",
                 status=status,
                 code=code,
                 hint="Log in with podman login or docker login, or name the file with --authfile; "
@@ -149,14 +143,9 @@ class Registry:
                 if what.startswith("push")
                 else "Log in with podman login or docker login, or name the file with --authfile.",
             )
-        if status == HTTPStatus.NOT_FOUND and code != "BLOB_UPLOAD_UNKNOWN":
-            return ImageNotFound(
-                f"{self.host} has nothing to {what} (HTTP 404{f' {code}' if code else ''})",
-                status=status,
-                code=code,
-                hint="Check registry, repository and tag.",
-            )
-        retryable = status in _TRANSIENT or status >= 500 or code == "BLOB_UPLOAD_UNKNOWN"
+        if status == HTTPStatus.NOT_FOUND:
+            return ImageNotFound(told, status=status, code=code, hint="Check registry, repository and tag.")
+        retryable = status in _TRANSIENT or status >= 500
         return DistributionError(
             told, status=status, code=code, retryable=retryable, retry_after_s=_retry_after_s(response)
         )
@@ -173,71 +162,32 @@ class Registry:
                 method, url, proxies=requests.utils.get_environ_proxies(url, no_proxy=None), **options
             )
         except requests.exceptions.SSLError as error:
-            raise self._tls_error(error) from error
+            raise describe_tls_error(urlsplit(url).netloc, error) from error
         except requests.RequestException as error:
             raise DistributionError(
-                f"{urlsplit(url).netloc} did not answer: {_reason(error)}",
+                f"{urlsplit(url).netloc} did not answer: {reason_of(error)}",
                 hint="Check the registry's name and the network.",
-                retryable=True,
+                retryable=not is_unknown_host(error),
             ) from error
 
-    def _tls_error(self, error: requests.exceptions.SSLError) -> DistributionError:
-        reason = _reason(error)
-        if isinstance(cause := _root_cause(error), ssl.SSLCertVerificationError):
-            hint = "Name the CA's certificate with --ca-file."
-            reason = cause.verify_message or reason
-        elif isinstance(cause, ssl.SSLError) and cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-            hint = "It may speak plain HTTP: then --plain-http says that this is meant."
-        else:
-            # A connection cut in the middle of TLS is no question of trust, and may work the next time.
-            return DistributionError(f"{self.host} broke off TLS: {reason}", retryable=True)
-        return DistributionError(f"{self.host} cannot be trusted: {reason}", hint=hint)
+    def _resolve(self, path: str) -> tuple[str, bool]:
+        """The URL, and whether it is this registry's, so that credentials may go there."""
+        base, url = urlsplit(self._base), urlsplit(urljoin(self._base, path))
+        if url.netloc != base.netloc:
+            return url.geturl(), False
+        # Behind a proxy that ends TLS, registries often take themselves for plain HTTP and say so in `Location`.
+        return url._replace(scheme=base.scheme).geturl(), True
 
     def _find_base(self, access: Access) -> str:
-        if access.plain_http:
-            return f"http://{self.host}/"
-        if not _is_loopback(self.host) or access.ca_file is not None:
-            return f"https://{self.host}/"
+        host = _HOSTS.get(self.host, self.host)
+        tls, plain = f"https://{host}/", f"http://{host}/"
+        if not (access.plain_http or _is_loopback(host)):
+            return tls
         try:
-            self._session.get(f"https://{self.host}/v2/", timeout=CONNECT_TIMEOUT_S).close()
-        except requests.exceptions.SSLError as error:
-            untrusted = isinstance(_root_cause(error), ssl.SSLCertVerificationError)
-            return f"https://{self.host}/" if untrusted else f"http://{self.host}/"
-        except requests.RequestException:
-            return f"http://{self.host}/"
-        return f"https://{self.host}/"
-
-
-class _TrustingAdapter(HTTPAdapter):
-    """Trusts the system's certificates and some more, which `requests` cannot say by itself."""
-
-    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
-        self._context = context
-        super().__init__(pool_connections=connections, pool_maxsize=connections)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
-
-
-def _new_session(access: Access) -> requests.Session:
-    session = requests.Session()
-    # No .netrc passwords and no cookies: Harbor answers requests with cookies with CSRF checks.
-    session.trust_env = False
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    session.headers["User-Agent"] = "modelcar"
-    named = [os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)]
-    context = ssl.create_default_context()
-    for path in [*named[:1], *([str(access.ca_file)] if access.ca_file is not None else [])]:
-        try:
-            context.load_verify_locations(cafile=path)
-        except (OSError, ssl.SSLError) as error:
-            raise InvalidInput(f"{path} cannot be read as PEM certificates: {error}") from error
-    session.mount("https://", _TrustingAdapter(context, access.connections))
-    session.mount("http://", HTTPAdapter(pool_connections=access.connections, pool_maxsize=access.connections))
-    return session
+            self._send("HEAD", f"{tls}v2/", timeout=CONNECT_TIMEOUT_S)
+        except DistributionError as error:
+            return tls if is_untrusted(error) else plain
+        return tls
 
 
 def _is_loopback(host: str) -> bool:
@@ -261,21 +211,3 @@ def _retry_after_s(response: requests.Response) -> float | None:
     """Seconds of `Retry-After`; a date there is rare enough to be waited for by our own delays."""
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isdigit() else None
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    """The innermost exception: requests wraps what urllib3 wraps."""
-    while True:
-        inner = getattr(error, "reason", None)
-        following = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-        if following is None and error.args and isinstance(error.args[0], BaseException):
-            following = error.args[0]
-        if following is None:
-            return error
-        error = following
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost exception's words."""
-    cause = _root_cause(error)
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

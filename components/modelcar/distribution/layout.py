@@ -6,6 +6,7 @@ Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -16,11 +17,12 @@ from typing import Any
 
 from modelcar.distribution.destination import StoredManifest
 from modelcar.distribution.upload import Blob, BlobStream, Content
-from modelcar.errors import DistributionError, InvalidInput
+from modelcar.errors import ContentMismatch, DistributionError, InvalidInput, InvalidReference
 from modelcar.reference import Digest
 
 REF_NAME = "org.opencontainers.image.ref.name"
 _INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+_TEMPORARY = ".incoming-"
 _VERSION = {"imageLayoutVersion": "1.0.0"}
 
 
@@ -44,7 +46,7 @@ class Layout:
         self._blobs = directory / "blobs" / "sha256"
         if directory.exists() and not directory.is_dir():
             raise InvalidInput(f"{directory} is not a directory")
-        if directory.is_dir() and any(directory.iterdir()) and not (directory / "oci-layout").is_file():
+        if directory.is_dir() and not (directory / "oci-layout").is_file() and not _is_unborn(directory):
             raise InvalidInput(
                 f"{directory} has files in it and is not an OCI layout", hint="Name an empty or a new directory."
             )
@@ -53,23 +55,24 @@ class Layout:
         """Make the directory.
 
         Raises:
-            InvalidInput: It cannot be written to.
+            DistributionError: It cannot be written to.
         """
-        try:
+        with self._writing():
             self._blobs.mkdir(parents=True, exist_ok=True)
             with self._locked():
                 if not (self._directory / "oci-layout").exists():
                     self._replace(self._directory / "oci-layout", [json.dumps(_VERSION).encode()])
-        except OSError as error:
-            raise InvalidInput(f"{self._directory} cannot be written to: {error.strerror}") from error
 
     def find_manifest(self, reference: str) -> StoredManifest | None:
-        """The manifest that `index.json` names by this tag or digest."""
+        """The manifest that `index.json` names by this tag or digest.
+
+        Raises:
+            DistributionError: The index makes no sense, or names what is not there.
+            ContentMismatch: The file does not have the digest that it is named by.
+        """
         for entry in self._read_index()["manifests"]:
             if reference in (entry["digest"], (entry.get("annotations") or {}).get(REF_NAME)):
-                digest = Digest.parse(entry["digest"])
-                content = self._path(digest).read_bytes()
-                return StoredManifest(content, entry["mediaType"], digest)
+                return StoredManifest(self._read(entry["digest"]), entry["mediaType"], Digest.parse(entry["digest"]))
         return None
 
     def has_blob(self, digest: Digest) -> bool:
@@ -81,25 +84,27 @@ class Layout:
         return False
 
     def write_blob(self, blob: Blob, digest: Digest) -> None:
-        """Store a blob of known digest."""
-        self.check_access()
-        self._replace(self._path(digest), blob)
+        """Store a blob of known digest.
+
+        Raises:
+            ContentMismatch: It has another digest.
+            DistributionError: The directory cannot be written to.
+        """
+        self._store(_Hashed(blob), digest)
 
     def write_stream(self, stream: BlobStream) -> Digest:
-        """Store a blob while it is read."""
-        self.check_access()
-        with self._temporary() as (file, temporary):
-            _write(file, stream)
-            if stream.digest is None:  # pragma: no cover - a complete pass sets it
-                raise AssertionError(self.name)
-            os.replace(temporary, self._path(stream.digest))
-            return stream.digest
+        """Store a blob while it is read.
+
+        Raises:
+            DistributionError: The directory cannot be written to.
+        """
+        return self._store(stream, None)
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
         """Store a manifest and name it in `index.json`: once for each tag, or once without one."""
         digest = Digest.of(content)
         self.write_blob(Content(content), digest)
-        with self._locked():
+        with self._writing(), self._locked():
             index = self._read_index()
             index["manifests"] = [entry for entry in index["manifests"] if not _names(entry, digest, tags)]
             entry = {"mediaType": media_type, "digest": str(digest), "size": len(content)}
@@ -109,6 +114,28 @@ class Layout:
     def _path(self, digest: Digest) -> Path:
         return self._blobs / digest.hex
 
+    def _store(self, stream: BlobStream, expected: Digest | None) -> Digest:
+        """Write a blob beside its later place, and name it when it is whole and what it should be."""
+        self.check_access()
+        with self._writing(), self._temporary() as (file, temporary):
+            _write(file, stream)
+            if stream.digest is None:  # pragma: no cover - a complete pass sets it
+                raise AssertionError(self.name)
+            if expected not in (None, stream.digest):
+                raise ContentMismatch(f"what came to {self.name} as {expected} has the digest {stream.digest}")
+            os.replace(temporary, self._path(stream.digest))
+            return stream.digest
+
+    def _read(self, digest_text: str) -> bytes:
+        digest = Digest.parse(digest_text)
+        try:
+            content = self._path(digest).read_bytes()
+        except OSError as error:
+            raise DistributionError(f"{self.name} names {digest}, but cannot give it: {error.strerror}") from error
+        if Digest.of(content) != digest:
+            raise ContentMismatch(f"{self.name} holds other content under {digest}")
+        return content
+
     def _read_index(self) -> dict[str, Any]:
         path = self._directory / "index.json"
         if not path.exists():
@@ -117,7 +144,8 @@ class Layout:
             index: dict[str, Any] = json.loads(path.read_bytes())
             for entry in index["manifests"]:
                 Digest.parse(entry["digest"])
-        except (ValueError, KeyError, TypeError) as error:
+                dict(entry.get("annotations") or {}, mediaType=entry["mediaType"])
+        except (ValueError, KeyError, TypeError, InvalidReference) as error:
             raise DistributionError(f"{path} is not the index of an OCI layout") from error
         return index
 
@@ -129,13 +157,23 @@ class Layout:
     @contextmanager
     def _temporary(self) -> Iterator[tuple[int, str]]:
         """An open file beside its later place; gone again unless it was renamed."""
-        file, temporary = tempfile.mkstemp(prefix=".incoming-", dir=self._blobs)
+        file, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._directory)
         try:
             os.fchmod(file, 0o644)
             yield file, temporary
         finally:
             os.close(file)
             Path(temporary).unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tell what the operating system refuses as an error of this directory."""
+        try:
+            yield
+        except OSError as error:
+            raise DistributionError(
+                f"{self._directory} cannot be written to: {error.strerror}", hint="Name another directory."
+            ) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -147,7 +185,31 @@ class Layout:
             os.close(lock)
 
 
+class _Hashed:
+    """A blob whose digest is computed while it is read, whoever says to know it already."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self.digest: Digest | None = None
+
+    def __len__(self) -> int:
+        return len(self._blob)
+
+    def __iter__(self) -> Iterator[bytes]:
+        sha256 = hashlib.sha256()
+        for block in self._blob:
+            sha256.update(block)
+            yield block
+        self.digest = Digest(sha256.hexdigest())
+
+
+def _is_unborn(directory: Path) -> bool:
+    """Whether there is nothing in it but what a first push leaves that was killed early."""
+    return all(path.name == "blobs" or path.name.startswith(_TEMPORARY) for path in directory.iterdir())
+
+
 def _write(file: int, blocks: Iterable[bytes]) -> None:
+    """Write everything through to the disk."""
     for block in blocks:
         view = memoryview(block)
         while view:

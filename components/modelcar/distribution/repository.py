@@ -14,6 +14,7 @@ from modelcar.distribution.upload import (
     Blob,
     BlobStream,
     cancel_upload,
+    has_blob,
     mount_blob,
     push_scope,
     start_upload,
@@ -81,7 +82,7 @@ class Repository:
 
     def has_blob(self, digest: Digest) -> bool:
         """Whether the repository holds the blob."""
-        return retry(lambda: self._head_blob(digest))
+        return retry(lambda: has_blob(self._registry, self._repository, digest, scope=self._scope))
 
     def read_blob(self, digest: Digest) -> bytes:
         """A small blob, whole and checked.
@@ -90,8 +91,7 @@ class Repository:
             ContentMismatch: The bytes do not have the digest.
             DistributionError: As `open_blob`.
         """
-        with self.open_blob(digest) as blocks:
-            content = b"".join(blocks)
+        content = retry(lambda: self._read(digest))
         if Digest.of(content) != digest:
             raise ContentMismatch(f"{self.name} answered {digest} with other content")
         return content
@@ -133,11 +133,9 @@ class Repository:
         for reference in tags or [str(Digest.of(content))]:
             retry(lambda reference=reference: self._put_manifest(content, media_type, reference))  # type: ignore[misc]
 
-    def _head_blob(self, digest: Digest) -> bool:
-        response = self._registry.request("HEAD", f"/v2/{self._repository}/blobs/{digest}", scope=self._scope)
-        if response.status_code not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-            raise self._registry.error(response, f"look up {self._repository}@{digest}")
-        return response.status_code == HTTPStatus.OK
+    def _read(self, digest: Digest) -> bytes:
+        with self.open_blob(digest) as blocks:
+            return b"".join(blocks)
 
     def _put_manifest(self, content: bytes, media_type: str, reference: str) -> None:
         response = self._registry.request(

@@ -1,7 +1,7 @@
 """How a blob's bytes get into a registry.
 
-Unknown digest: `POST`, one streamed `PATCH`, `PUT ?digest=`. Known digest: `POST`, one `PUT ?digest=`. Whatever fails
-is done again from the start with a new upload session and, for a stream, a new pass over the source.
+Unknown digest: `POST`, one streamed `PATCH`, `PUT ?digest=`. Known digest: `POST`, one `PUT ?digest=`. Bytes that fail
+are sent again from the start with a new upload session and, for a stream, a new pass over the source.
 
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs.
 """
@@ -9,6 +9,7 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
@@ -16,10 +17,13 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 import requests
 
 from modelcar.distribution.client import COMMIT_TIMEOUT_S, Registry
-from modelcar.errors import DistributionError
+from modelcar.errors import DistributionError, PromotionError, RegistryAccessDenied
 from modelcar.reference import Digest
+from modelcar.retry import retry
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
+_COMMITS = 3
+"""How often the last, empty request of an upload is sent before all its bytes are sent again."""
 
 
 class Blob(Protocol):
@@ -52,6 +56,18 @@ class BlobStream(Blob, Protocol):
         ...
 
 
+def has_blob(registry: Registry, repository: str, digest: Digest, *, scope: str) -> bool:
+    """Whether the repository holds the blob; one attempt.
+
+    Raises:
+        DistributionError: The registry does not say.
+    """
+    response = registry.request("HEAD", f"/v2/{repository}/blobs/{digest}", scope=scope)
+    if response.status_code not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+        raise registry.error(response, f"look up {repository}@{digest}")
+    return response.status_code == HTTPStatus.OK
+
+
 def mount_blob(registry: Registry, repository: str, digest: Digest, origin: str) -> bool:
     """Take a blob over from another repository of the same registry.
 
@@ -60,9 +76,12 @@ def mount_blob(registry: Registry, repository: str, digest: Digest, origin: str)
     """
     scope = f"{push_scope(repository)} repository:{origin}:pull"
     query = urlencode({"mount": str(digest), "from": origin})
-    response = registry.request("POST", f"/v2/{repository}/blobs/uploads/?{query}", scope=scope, data=b"")
-    if response.status_code == HTTPStatus.ACCEPTED:
-        _cancel(registry, repository, response)
+    try:
+        response = registry.request("POST", f"/v2/{repository}/blobs/uploads/?{query}", scope=scope, data=b"")
+    except RegistryAccessDenied:  # a token server that gives all of a scope or nothing
+        return False
+    if response.status_code == HTTPStatus.ACCEPTED and "Location" in response.headers:
+        cancel_upload(registry, repository, urljoin(response.url, response.headers["Location"]))
     return response.status_code == HTTPStatus.CREATED
 
 
@@ -71,9 +90,10 @@ def upload_known(registry: Registry, repository: str, blob: Blob, digest: Digest
 
     Raises:
         DistributionError: The upload failed (retryable where a new attempt may help).
+        PromotionError: What reading the blob raised; the upload is cancelled.
     """
-    location = start_upload(registry, repository)
-    _commit(registry, repository, location, digest, blob)
+    with _session(registry, repository) as location:
+        _commit(registry, repository, location, digest, blob)
 
 
 def upload_stream(registry: Registry, repository: str, stream: BlobStream) -> Digest:
@@ -86,15 +106,13 @@ def upload_stream(registry: Registry, repository: str, stream: BlobStream) -> Di
         DistributionError: The upload failed (retryable where a new attempt may help).
         PromotionError: What reading the stream raised; the upload is cancelled.
     """
-    location = start_upload(registry, repository)
-    response = _send(registry, repository, "PATCH", location, stream)
-    if response.status_code not in (200, 201, 202, 204):
-        raise registry.error(response, f"push to {repository}")
-    if stream.digest is None:  # answered before it had everything
-        raise DistributionError(f"{registry.host} closed an upload to {repository} early", retryable=True)
-    # The state of the upload is in the location that the last answer gave, query and all.
-    location = urljoin(location, response.headers.get("Location", location))
-    _commit(registry, repository, location, stream.digest, None)
+    with _session(registry, repository) as location:
+        response = _send(registry, repository, "PATCH", location, stream)
+        if stream.digest is None:  # answered before it had everything
+            raise DistributionError(f"{registry.host} closed an upload to {repository} early", retryable=True)
+        # The state of the upload is in the location that the last answer gave, query and all.
+        location = urljoin(response.url, response.headers.get("Location", location))
+        _commit(registry, repository, location, stream.digest, None)
     return stream.digest
 
 
@@ -102,7 +120,7 @@ def start_upload(registry: Registry, repository: str) -> str:
     """Open an upload session.
 
     Returns:
-        The URL or path to send the bytes to.
+        The URL to send the bytes to.
 
     Raises:
         DistributionError: The registry refuses.
@@ -115,8 +133,9 @@ def start_upload(registry: Registry, repository: str) -> str:
 
 
 def cancel_upload(registry: Registry, repository: str, location: str) -> None:
-    """Give an upload session back; registries that cannot do that let it expire."""
-    registry.request("DELETE", location, scope=push_scope(repository)).close()
+    """Give an upload session back; registries that cannot or may not do that let it expire."""
+    with suppress(DistributionError):
+        registry.request("DELETE", location, scope=push_scope(repository))
 
 
 def push_scope(repository: str) -> str:
@@ -124,40 +143,41 @@ def push_scope(repository: str) -> str:
     return f"repository:{repository}:pull,push"
 
 
+@contextmanager
+def _session(registry: Registry, repository: str) -> Iterator[str]:
+    """An upload session; when it fails it is given back, for what it holds may be as large as a layer."""
+    location = start_upload(registry, repository)
+    try:
+        yield location
+    except PromotionError:
+        cancel_upload(registry, repository, location)
+        raise
+
+
 def _commit(registry: Registry, repository: str, location: str, digest: Digest, blob: Blob | None) -> None:
+    """End an upload, with the blob as body or, when it is there already, without.
+
+    An empty request is repeated here, so that hours of bytes are not sent again for it. A registry that has the blob
+    although its answer got lost is taken at its word.
+    """
     parts = urlsplit(location)
     query = f"{parts.query}&" if parts.query else ""
     url = urlunsplit(parts._replace(query=f"{query}{urlencode({'digest': str(digest)})}"))
-    response = _send(registry, repository, "PUT", url, b"" if blob is None else blob)
-    if response.status_code not in (200, 201, 202, 204):
-        raise registry.error(response, f"push to {repository}")
+    body = b"" if blob is None else blob
+    try:
+        retry(lambda: _send(registry, repository, "PUT", url, body), attempts=_COMMITS if blob is None else 1)
+    except DistributionError as error:
+        if not (error.retryable and has_blob(registry, repository, digest, scope=push_scope(repository))):
+            raise
 
 
 def _send(registry: Registry, repository: str, method: str, location: str, body: Blob | bytes) -> requests.Response:
     scope = push_scope(repository)
-    try:
-        return registry.request(method, location, scope=scope, headers=_OCTETS, data=body, timeout_s=COMMIT_TIMEOUT_S)
-    except DistributionError as error:
-        if error.retryable:
-            _diagnose(registry, repository, location)
-        raise
-
-
-def _diagnose(registry: Registry, repository: str, location: str) -> None:
-    """Ask why a connection was cut while a body was sent: the answer went down with it.
-
-    A token that the registry did not accept is fetched anew for the next attempt. Everything else, also silence, means
-    that the next attempt decides.
-    """
-    scope = push_scope(repository)
-    try:
-        response = registry.request("GET", location, scope=scope)
-    except DistributionError:
-        return
-    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        registry.forget_token(scope)
-
-
-def _cancel(registry: Registry, repository: str, response: requests.Response) -> None:
-    if location := response.headers.get("Location"):
-        cancel_upload(registry, repository, urljoin(response.url, location))
+    response = registry.request(method, location, scope=scope, headers=_OCTETS, data=body, timeout_s=COMMIT_TIMEOUT_S)
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise DistributionError(
+            f"{registry.host} lost an upload to {repository}", status=response.status_code, retryable=True
+        )
+    if response.status_code not in (200, 201, 202, 204):
+        raise registry.error(response, f"push to {repository}")
+    return response

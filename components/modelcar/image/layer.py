@@ -175,13 +175,12 @@ class LayerStream:
 
     def _read(self, file: ModelFile) -> Iterator[bytes]:
         """Exactly `file.size_bytes` bytes; what breaks in between is opened again where it broke off."""
-        offset, attempts = 0, Attempts()
+        offset, attempts = 0, Attempts(wait=self._wait)
         while True:
             try:
                 with self._open_file(file, offset) as blocks:
                     for block in blocks:
-                        if self._cancelled.is_set():
-                            raise Cancelled
+                        self._stop_if_cancelled()
                         attempts.succeeded()
                         offset += len(block)
                         self.bytes_read += len(block)
@@ -189,7 +188,7 @@ class LayerStream:
                             break
                         yield block
             except PromotionError as error:
-                attempts.failed(error)
+                _wait_or_give_up(attempts, error)
             else:
                 if offset == file.size_bytes:
                     return
@@ -197,6 +196,24 @@ class LayerStream:
                     f"{file.path} has {'more than' if offset > file.size_bytes else 'only'} "
                     f"{min(offset, file.size_bytes)} bytes, but {file.size_bytes} were published"
                 )
+
+    def _wait(self, delay_s: float) -> None:
+        """Wait between attempts, but not longer than the push lasts."""
+        self._cancelled.wait(delay_s)
+        self._stop_if_cancelled()
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+
+
+def _wait_or_give_up(attempts: Attempts, error: PromotionError) -> None:
+    try:
+        attempts.failed(error)
+    except PromotionError:
+        # The source had all its attempts here. Whoever sends the layer must not begin the whole pass anew for it.
+        error.retryable = False
+        raise
 
 
 def file_header(path: str, size_bytes: int) -> bytes:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from modelcar.errors import DistributionError, InvalidReference
-from modelcar.image.layer import FileContent
+from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent
 from modelcar.image.packing import LAYER_FORMAT_VERSION
 from modelcar.reference import Digest, Platform
 
@@ -60,10 +61,16 @@ class Descriptor:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read a descriptor; KeyError or TypeError when it is none."""
-        return cls(
-            value["mediaType"], Digest.parse(value["digest"]), value["size"], dict(value.get("annotations") or {})
-        )
+        """Read a descriptor.
+
+        Raises:
+            KeyError, TypeError, ValueError, InvalidReference: It is none.
+        """
+        media_type, size_bytes, annotations = value["mediaType"], value["size"], dict(value.get("annotations") or {})
+        texts = [media_type, *annotations.keys(), *annotations.values()]
+        if type(size_bytes) is not int or size_bytes < 0 or not all(isinstance(text, str) for text in texts):
+            raise TypeError(value)
+        return cls(media_type, Digest.parse(value["digest"]), size_bytes, annotations)
 
     def to_json(self) -> dict[str, Any]:
         """The descriptor as JSON; no annotations, no key."""
@@ -113,8 +120,8 @@ def parse_base(name: str, manifest: bytes, config: bytes) -> BaseImage:
     try:
         document, parsed = json.loads(manifest), json.loads(config)
         layers = tuple(Descriptor.from_json(layer) for layer in document["layers"])
-        diff_ids = parsed["rootfs"]["diff_ids"]
-    except (ValueError, KeyError, TypeError, InvalidReference) as error:
+        diff_ids = [Digest.parse(diff_id) for diff_id in parsed["rootfs"]["diff_ids"]]
+    except (ValueError, KeyError, TypeError, InvalidReference, RecursionError) as error:
         raise DistributionError(f"base image {name} is not an OCI image", hint="Name another --base-image.") from error
     layers = tuple(_as_oci_layer(name, layer) for layer in layers)
     if len(diff_ids) != len(layers):
@@ -130,22 +137,28 @@ def layer_descriptor(digest: Digest, size_bytes: int, contents: Iterable[FileCon
 
 
 def layer_contents(descriptor: Descriptor) -> tuple[FileContent, ...] | None:
-    """What a layer holds, read from its annotations; None when it is not ours or of another format version."""
+    """What a layer holds, read from its annotations.
+
+    Returns:
+        None when it is not ours: of another format version, or not annotated exactly as we would do it today. Such a
+        layer would give the same content another manifest digest.
+    """
     annotations = descriptor.annotations
     if descriptor.media_type != LAYER_TYPE or annotations.get(FORMAT_ANNOTATION) != LAYER_FORMAT_VERSION:
         return None
     try:
         rows = json.loads(annotations.get(FILES_ANNOTATION, ""))
-        return tuple(FileContent(path, size, Digest.parse(f"sha256:{hex_}"), blob) for path, size, hex_, blob in rows)
-    except (ValueError, TypeError, InvalidReference):
+        contents = tuple(_content(*row) for row in rows)
+    except (ValueError, TypeError, InvalidReference, RecursionError):
         return None
+    return contents if layer_descriptor(descriptor.digest, descriptor.size_bytes, contents) == descriptor else None
 
 
 def parse_layers(manifest: bytes) -> tuple[Descriptor, ...]:
     """The layers of any image manifest; none when it is not one (an index, an artifact of another kind)."""
     try:
         return tuple(Descriptor.from_json(layer) for layer in json.loads(manifest)["layers"])
-    except (ValueError, KeyError, TypeError, InvalidReference):
+    except (ValueError, KeyError, TypeError, InvalidReference, RecursionError):
         return ()
 
 
@@ -208,6 +221,14 @@ def compute_content_key(contents: Iterable[FileContent], *, platform: Platform, 
     return hashlib.sha256(_json(key)).hexdigest()
 
 
+def _content(path: str, size_bytes: int, sha256_hex: str, git_blob_id: str | None) -> FileContent:
+    """One row of the annotation; TypeError or InvalidReference when it cannot be ours."""
+    has_blob_id = git_blob_id is not None and re.fullmatch("[0-9a-f]{40}", git_blob_id) is not None
+    if type(path) is not str or type(size_bytes) is not int or has_blob_id != (size_bytes <= MAX_GIT_BLOB_BYTES):
+        raise TypeError(path)
+    return FileContent(path, size_bytes, Digest.parse(f"sha256:{sha256_hex}"), git_blob_id)
+
+
 def _base_diff_ids(base: BaseImage | None) -> list[str]:
     return list(base.config["rootfs"]["diff_ids"]) if base is not None else []
 
@@ -216,10 +237,13 @@ def _base_history(base: BaseImage | None) -> list[dict[str, Any]]:
     """The base's history without clocks, or one entry a layer where it does not fit its layers."""
     if base is None:
         return []
-    history = base.config.get("history") or []
+    try:
+        history = [{key: value for key, value in entry.items() if key != "created"} for entry in base.config["history"]]
+    except (KeyError, TypeError, AttributeError):  # it may be left out, be null, or be nonsense
+        history = []
     if sum(1 for entry in history if not entry.get("empty_layer")) != len(base.layers):
         return [{"created_by": "base image"} for _ in base.layers]
-    return [{key: value for key, value in entry.items() if key != "created"} for entry in history]
+    return history
 
 
 def _as_oci_layer(name: str, layer: Descriptor) -> Descriptor:

@@ -1,0 +1,129 @@
+"""How bytes travel to a registry: one session, whom it trusts, and what its failures mean.
+
+Source: https://requests.readthedocs.io/en/latest/user/advanced/#transport-adapters.
+"""
+
+from __future__ import annotations
+
+import http.cookiejar
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from modelcar.errors import DistributionError, InvalidInput
+
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+"""What OpenSSL's versions say of a server that answers in plain text."""
+_OTHER_NAME = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of openssl/x509_vfy.h."""
+
+
+def new_session(ca_file: Path | None, connections: int) -> requests.Session:
+    """A session without cookies and passwords of its own.
+
+    Args:
+        ca_file: PEM certificates, trusted beside the system's.
+        connections: How many may be open at once to one host.
+
+    Raises:
+        InvalidInput: The CA file, or one that the environment names, cannot be read.
+    """
+    session = requests.Session()
+    # No .netrc passwords and no cookies: Harbor answers requests with cookies with CSRF checks.
+    session.trust_env = False
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    # A blob's digest is of the bytes as stored; nobody shall compress them on the way.
+    session.headers.update({"User-Agent": "modelcar", "Accept-Encoding": "identity"})
+    context = _trust(ca_file)
+    session.mount("https://", _TrustingAdapter(context, connections))
+    session.mount("http://", HTTPAdapter(pool_connections=connections, pool_maxsize=connections))
+    return session
+
+
+def describe_tls_error(host: str, error: requests.exceptions.SSLError) -> DistributionError:
+    """What a failure of TLS means, as an error to raise; only a broken connection is worth another attempt."""
+    cause, reason = root_cause(error), reason_of(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        other_name = cause.verify_code in _OTHER_NAME
+        return DistributionError(
+            f"{host} cannot be trusted: {cause.verify_message or reason}",
+            hint="Name the registry as its certificate does."
+            if other_name
+            else "Name the CA's certificate with --ca-file.",
+        )
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+        return DistributionError(
+            f"{host} does not speak TLS: {reason}",
+            hint="It may speak plain HTTP: then --plain-http says that this is meant.",
+        )
+    return DistributionError(f"{host} broke off TLS: {reason}", retryable=True)
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether the other side speaks TLS, with a certificate that is not trusted."""
+    return isinstance(root_cause(error), ssl.SSLCertVerificationError)
+
+
+def is_unknown_host(error: requests.RequestException) -> bool:
+    """Whether the name does not exist; names that cannot be looked up just now are another matter."""
+    cause = root_cause(error)
+    return isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The innermost exception: requests wraps what urllib3 wraps."""
+    while True:
+        inner = getattr(error, "reason", None)
+        following = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+        if following is None and error.args and isinstance(error.args[0], BaseException):
+            following = error.args[0]
+        if following is None:
+            return error
+        error = following
+
+
+def reason_of(error: BaseException) -> str:
+    """The innermost exception's words."""
+    cause = root_cause(error)
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+
+
+class _TrustingAdapter(HTTPAdapter):
+    """Trusts the system's certificates and some more, which `requests` cannot say by itself."""
+
+    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
+        self._context = context
+        super().__init__(pool_connections=connections, pool_maxsize=connections)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing: the context knows what to trust, and `requests` would load its own list for every connection."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """The certificates that count: the system's, those that `requests` brings, and those that were named."""
+    named = next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), None)
+    context = ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    context.load_default_certs()
+    for path in (Path(named) if named else None, ca_file):
+        if path is None:
+            continue
+        try:
+            if path.is_dir():
+                context.load_verify_locations(capath=path)
+            else:
+                context.load_verify_locations(cafile=path)
+        except (OSError, ssl.SSLError) as error:
+            raise InvalidInput(f"{path} cannot be read as PEM certificates: {error}") from error
+    return context

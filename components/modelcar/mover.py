@@ -1,0 +1,171 @@
+"""Move a plan's layers to their destination, several at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from modelcar.base import BaseLayer, FetchedBase
+from modelcar.distribution.destination import Destination
+from modelcar.distribution.upload import Blob
+from modelcar.errors import ContentMismatch, DistributionError, PromotionError
+from modelcar.image.layer import Cancelled, FileContent, LayerStream
+from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
+from modelcar.plan import ImagePlan, PlannedLayer
+from modelcar.progress import Progress
+from modelcar.reference import Digest
+from modelcar.snapshot import Source
+from modelcar.sources.content import ModelCheck
+
+
+@dataclass(frozen=True, slots=True)
+class MovedLayer:
+    """What became of one layer.
+
+    Attributes:
+        descriptor: For the manifest.
+        contents: Its files; none for directories and for the base image's layers.
+        reused: Whether no byte of it was sent.
+        bytes_read: Taken from the source, over all passes.
+    """
+
+    descriptor: Descriptor
+    contents: tuple[FileContent, ...]
+    reused: bool
+    bytes_read: int
+
+
+class Mover:
+    """Moves the layers of one plan, several at once; the first failure stops the others."""
+
+    def __init__(
+        self, plan: ImagePlan, source: Source, destination: Destination, check: ModelCheck, progress: Progress
+    ) -> None:
+        """Prepare; nothing is moved yet.
+
+        Args:
+            plan: What to move.
+            source: Where the plan's snapshot comes from.
+            destination: Where it goes.
+            check: Sees every file that is read, and is told of those that are not.
+            progress: Told what happens.
+        """
+        self._plan, self._source, self._destination = plan, source, destination
+        self._check, self._progress = check, progress
+        self._cancelled = threading.Event()
+
+    def run(self, concurrency: int) -> list[MovedLayer]:
+        """Move all layers.
+
+        Args:
+            concurrency: Layers that move at once, at least 1.
+
+        Returns:
+            One for each layer of the image, the base's first.
+
+        Raises:
+            PromotionError: The first layer's failure; the others have ended by then.
+        """
+        jobs: list[Callable[[], MovedLayer]] = []
+        if self._plan.base is not None:
+            base = self._plan.base
+            jobs += [_bind(self._move_base, len(jobs) + i, base, d) for i, d in enumerate(base.image.layers)]
+        jobs += [_bind(self._move, len(jobs) + i, planned) for i, planned in enumerate(self._plan.layers)]
+        with ThreadPoolExecutor(concurrency, thread_name_prefix="layer") as pool:
+            futures = [pool.submit(job) for job in jobs]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+                return [future.result() for future in _failed_first(futures)]
+            finally:
+                self._cancelled.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _move(self, key: int, planned: PlannedLayer) -> MovedLayer:
+        layer, candidate = planned.layer, planned.candidate
+        if candidate is not None and planned.reusable and self._destination.has_blob(candidate.digest):
+            for file in layer.files:
+                self._check.skip(file)
+            self._progress.layer_finished(key, layer.title, layer.size_bytes, reused=True)
+            return MovedLayer(candidate, layer_contents(candidate) or (), reused=True, bytes_read=0)
+        stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
+        watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
+        if not layer.files or (candidate is not None and self._source.reads_are_cheap):
+            self._progress.layer_started(key, layer.title, len(stream))
+            moved = self._hash_and_send(stream, watched)
+        else:
+            digest = self._destination.write_stream(watched)
+            moved = _moved(digest, stream, stream.contents, reused=False)
+        self._progress.layer_finished(key, layer.title, layer.size_bytes, reused=moved.reused)
+        return moved
+
+    def _hash_and_send(self, stream: LayerStream, watched: _Watched) -> MovedLayer:
+        """Read the layer for its digest, and a second time only if the destination lacks it."""
+        digest, contents = stream.drain(), stream.contents
+        if self._destination.has_blob(digest):
+            return _moved(digest, stream, contents, reused=True)
+        failure: PromotionError | None = None
+        try:
+            self._destination.write_blob(watched, digest)
+        except (DistributionError, ContentMismatch) as error:
+            failure = error
+        if stream.digest not in (None, digest):  # what the registry makes of that depends on the registry
+            raise ContentMismatch(f"{stream.plan.title} changed while it was read", hint="Run it again.") from failure
+        if failure is not None:
+            raise failure
+        return _moved(digest, stream, contents, reused=False)
+
+    def _move_base(self, key: int, base: FetchedBase, descriptor: Descriptor) -> MovedLayer:
+        title = f"base image {base.reference.repository}"
+        reused = self._destination.has_blob(descriptor.digest) or self._mount(base, descriptor)
+        if not reused:
+            blob = _Watched(BaseLayer(base, descriptor), key, title, self._progress, self._cancelled)
+            self._destination.write_blob(blob, descriptor.digest)
+        self._progress.layer_finished(key, title, descriptor.size_bytes, reused=reused)
+        return MovedLayer(descriptor, (), reused, bytes_read=0)
+
+    def _mount(self, base: FetchedBase, descriptor: Descriptor) -> bool:
+        registry = self._destination.name.partition("/")[0]
+        return registry == base.reference.registry and self._destination.mount(
+            descriptor.digest, base.reference.repository
+        )
+
+
+class _Watched:
+    """A blob that tells how far it got, each pass from its start, and that stops when the push fails elsewhere."""
+
+    def __init__(self, blob: Blob, key: int, title: str, progress: Progress, cancelled: threading.Event) -> None:
+        self._blob, self._key, self._title, self._progress, self._cancelled = blob, key, title, progress, cancelled
+
+    def __len__(self) -> int:
+        return len(self._blob)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._progress.layer_started(self._key, self._title, len(self._blob))
+        for block in self._blob:
+            if self._cancelled.is_set():
+                raise Cancelled
+            yield block
+            self._progress.bytes_moved(self._key, len(block))
+
+    @property
+    def digest(self) -> Digest | None:
+        """The stream's, when it is one."""
+        return getattr(self._blob, "digest", None)
+
+
+def _moved(digest: Digest, stream: LayerStream, contents: tuple[FileContent, ...], *, reused: bool) -> MovedLayer:
+    return MovedLayer(layer_descriptor(digest, len(stream), contents), contents, reused, stream.bytes_read)
+
+
+def _bind(function: Callable[..., MovedLayer], *arguments: object) -> Callable[[], MovedLayer]:
+    return lambda: function(*arguments)
+
+
+def _failed_first(futures: list[Future[MovedLayer]]) -> list[Future[MovedLayer]]:
+    """The same futures, unless one failed by itself: then that one, whose error is the one to report."""
+    for future in futures:
+        if future.done() and not isinstance(future.exception(), Cancelled | None):
+            return [future]
+    return futures
