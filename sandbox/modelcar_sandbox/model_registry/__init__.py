@@ -24,6 +24,7 @@ Where it is not like the real server:
 - a version that says that it is gated or private at Hugging Face can be served;
 - ids have no gaps, because a refused POST takes none;
 - a list sorted by time has the id decide among equals, so that its pages never overlap;
+- a filter with more than 100 parentheses within each other is refused;
 - `HEAD` is answered where `GET` is; there is no CORS;
 - a token, when one is set, is checked by this application; there, a proxy in front does it.
 """
