@@ -162,11 +162,12 @@ def parse_header(header: bytes, data_bytes: int) -> frozenset[str]:
 
 def _span(name: str, entry: Any) -> tuple[int, int]:
     """Where a tensor begins and ends in the data."""
-    shape, offsets = (entry.get("shape"), entry.get("data_offsets")) if isinstance(entry, dict) else (None, None)
-    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2 or not isinstance(entry["dtype"], str):
+    fields = entry if isinstance(entry, dict) else {}
+    dtype, shape, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if not isinstance(dtype, str) or not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise ValueError(f"tensor {name!r} lacks a dtype, shape or data_offsets")
     begin, end = offsets
-    bits = _BITS.get(entry["dtype"])
+    bits = _BITS.get(dtype)
     if end < begin or (bits is not None and prod(shape) * bits != 8 * (end - begin)):
         raise ValueError(f"tensor {name!r} of shape {shape} does not fit its {end - begin} bytes")
     return begin, end
@@ -183,7 +184,7 @@ def _parse_object(content: bytes) -> dict[str, Any]:
         ValueError: It is not one.
     """
     try:
-        value = json.loads(content.decode(), object_pairs_hook=_unique)
+        value = json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("its JSON is nested too deeply") from None
     if not isinstance(value, dict):
@@ -195,4 +196,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise ValueError("its JSON has a name twice")
+    for text in (text for pair in pairs for text in pair if isinstance(text, str)):
+        text.encode()  # raises for half a surrogate pair, which Python's reader takes and others do not
     return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"its JSON has {name}")
