@@ -16,6 +16,7 @@ from modelcar.spec.values import read_branch, read_git_remote, read_path
         "git@github.com:acme/serving.git",
         "git.example.com:acme/serving.git",
         "file:///srv/gitops.git",
+        "file:///srv/a directory/gitops.git",
         "/srv/gitops.git",
     ],
 )
@@ -34,6 +35,8 @@ def test_what_git_can_clone_from_is_kept_as_it_is(remote: str) -> None:
         "ext::id",
         "ssh://-oProxyCommand=id/x",
         "ftp://host/x",
+        "git://host/x",
+        "file://host/x",
         "https:host/x",
         "C:\\git",
     ],

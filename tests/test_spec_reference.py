@@ -6,6 +6,9 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
+from modelcar.cli import cli
 from modelcar.spec import parse_spec
 from modelcar.spec.fields import BY_KEY, FIELDS, OPTIONAL_SECTIONS, SECTIONS, Field
 from modelcar.spec.schema import schema
@@ -30,17 +33,26 @@ def test_the_page_has_every_key_with_its_default_and_no_other() -> None:
     assert dict(rows) == {field.key: default_cell(field) for field in FIELDS}
 
 
-def test_the_specs_on_the_page_are_right() -> None:
-    blocks = [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL) if "kind:" in block]
-    assert len(blocks) == 2
+@pytest.mark.parametrize(("page", "count"), [("docs/reference/promotion-spec.md", 2), ("README.md", 1)])
+def test_the_specs_on_a_page_are_right(page: str, count: int) -> None:
+    text = (REFERENCE.parents[1] / page).read_text(encoding="utf-8")
+    blocks = [block for block in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL) if "kind:" in block]
+    assert len(blocks) == count
     for block in blocks:
-        parse_spec(block, name="promotion-spec.md", env={})
+        parse_spec(block, name=page, env={})
 
 
 def test_the_longest_spec_on_the_page_has_every_key() -> None:
     block = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)[1]
     names = set(re.findall(r"^ *(\w+):", block, flags=re.MULTILINE))
     assert names >= {key.rpartition(".")[2] for key in (*BY_KEY, *SECTIONS)}
+
+
+@pytest.mark.parametrize("key", ["image.baseImage", "image.platform"])
+def test_the_command_has_the_same_default(key: str) -> None:
+    option = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", BY_KEY[key].name)
+    (parameter,) = (one for one in cli.commands["push"].params if one.name == option)
+    assert parameter.default == BY_KEY[key].default
 
 
 def test_the_schema_in_the_docs_is_that_of_the_table() -> None:

@@ -131,13 +131,13 @@ def read_http_url(text: str) -> str:
 def read_git_remote(text: str) -> str:
     """What git can clone from: a URL, `host:path`, or an absolute path."""
     read_line(text)
-    if text.startswith("/") or ("://" not in text and _SCP_REMOTE.fullmatch(text)):
+    if text.startswith(("/", "file:///")) or ("://" not in text and _SCP_REMOTE.fullmatch(text)):
         return text
     parts = _split(text)
-    if parts.scheme not in ("https", "http", "ssh", "git", "file") or "://" not in text:
+    if parts.scheme not in ("https", "http", "ssh") or "://" not in text:
         raise InvalidInput(
             "is not the address of a git repository",
-            hint="Write https://host/path.git, ssh://git@host/path.git, git@host:path.git or an absolute path.",
+            hint="Write https://host/path.git, ssh://git@host/path.git, git@host:path.git or file:///path.",
         )
     _refuse_credentials(parts, user_allowed=parts.scheme == "ssh")
     return text
@@ -151,7 +151,7 @@ def _split(text: str) -> SplitResult:
         parts.port  # noqa: B018 - it is read for its check
     except ValueError as error:
         raise InvalidInput("is not a URL", hint="Its host or port cannot be read.") from error
-    if parts.scheme in ("http", "https", "ssh", "git") and not (parts.hostname or "-")[0].isalnum():
+    if parts.scheme in ("http", "https", "ssh") and not (parts.hostname or "-")[0].isalnum():
         raise InvalidInput("names no host", hint=f"Write {parts.scheme}://host.")
     return parts
 
