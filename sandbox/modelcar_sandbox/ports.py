@@ -102,7 +102,9 @@ def _port(value: object) -> int:
 def _is_free(host: str, port: int) -> bool:
     """Whether a port can be bound; asked first, because cheroot tells the number of its error in a text only."""
     try:
-        with socket.create_server((host, port)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as cheroot does
+            probe.bind((host, port))
             return True
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

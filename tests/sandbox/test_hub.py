@@ -149,6 +149,12 @@ def test_a_commit_can_be_downloaded_after_the_branch_moved_on(served: Served, tm
     assert Path(file).read_bytes() == b"1"
 
 
+def test_a_repository_may_be_named_like_a_part_of_an_address(served: Served, tmp_path: Path) -> None:
+    served.hub.publish("resolve/resolve", {"w.bin": b"1"})
+    file = hf_hub_download("resolve/resolve", "w.bin", endpoint=served.url, cache_dir=tmp_path)
+    assert Path(file).read_bytes() == b"1"
+
+
 def test_a_missing_repository_is_not_found_with_and_without_a_token(served: Served) -> None:
     with pytest.raises(RepositoryNotFoundError) as without:
         served.api().model_info("org/nothing")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,18 @@ def test_a_new_branch_begins_at_main(hub: Hub) -> None:
     assert commit is not None
     assert main is not None
     assert (commit.parent, main.commit_hash) == (first, first)
+
+
+def test_commits_of_several_publishers_at_once_are_all_in_the_history(hub: Hub) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        publish = [pool.submit(hub.publish, "org/model", {"x": bytes([number])}) for number in range(8)]
+        commits = {future.result() for future in publish}
+    history = []
+    revision: str | None = "main"
+    while revision and (commit := hub.resolve("org/model", revision)):
+        history.append(commit.commit_hash)
+        revision = commit.parent
+    assert (len(history), set(history)) == (8, commits)
 
 
 def test_a_tag_stays_where_it_is_when_the_branch_moves(hub: Hub) -> None:
