@@ -199,8 +199,21 @@ def _answer(fault: Fault, environ: WSGIEnvironment, start_response: StartRespons
     start_response(f"{fault.status} {HTTPStatus(fault.status).phrase}", list(headers.items()))
     if fault.drain:
         return [fault.body]
-    # The empty status-only answer needs a block too: cheroot sends the headers before the first one that is not empty.
-    return _cut_after([fault.body], replace(fault, after_bytes=len(fault.body), reset=False), environ)
+    return _LastWords(fault.body, environ)
+
+
+class _LastWords:
+    """An answer after which the connection ends; the server closes it when all is sent, also when nothing is."""
+
+    def __init__(self, body: bytes, environ: WSGIEnvironment) -> None:
+        self._body = body
+        self._environ = environ
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
+
+    def close(self) -> None:
+        _cut(self._environ, reset=False)
 
 
 def _cut_after(answer: Iterable[bytes], fault: Fault, environ: WSGIEnvironment) -> Iterator[bytes]:

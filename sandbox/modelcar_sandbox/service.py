@@ -14,7 +14,7 @@ THREADS = 16
 # A client that passes on what it reads from far away may pause in the middle of a request.
 SILENCE_TIMEOUT_S = 120
 # How long `stop` waits at most for a server that has nothing to do.
-IDLE_WAIT_S = 0.05
+IDLE_WAIT_S = 0.02
 
 
 class Service:

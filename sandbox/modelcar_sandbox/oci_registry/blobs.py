@@ -28,25 +28,12 @@ class BlobEndpoints:
     def get(self, request: Request, _body: Body, name: str, reference: str) -> Response:
         """GET and HEAD of a blob, with `Range`."""
         digest = Digest.parse(reference)
-        path = self._store.find_blob(name, digest)
-        size_bytes = path.stat().st_size
-        headers = {
-            "Docker-Content-Digest": str(digest),
-            "ETag": f'"{digest}"',
-            "Accept-Ranges": "bytes",
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(size_bytes),
-        }
-        if request.method == "HEAD":
-            return Response(status=200, headers=headers)
-        fresh = request.headers.get("If-Range", headers["ETag"]) == headers["ETag"]
-        part = parse_range(request.headers.get("Range"), size_bytes) if fresh else None
-        start, count = part or (0, size_bytes)
-        if part is not None:
-            headers["Content-Length"] = str(count)
-            headers["Content-Range"] = f"bytes {start}-{start + count - 1}/{size_bytes}"
-        blocks = FileBlocks(path, start, count)
-        return Response(blocks, status=206 if part else 200, headers=headers, direct_passthrough=True)
+        blocks = FileBlocks(self._store.open_blob(name, digest))
+        try:
+            return _send(request, digest, blocks)
+        except Refusal:
+            blocks.close()
+            raise
 
     def delete(self, _request: Request, _body: Body, name: str, reference: str) -> Response:
         """DELETE of a blob, from this repository only."""
@@ -121,6 +108,26 @@ class BlobEndpoints:
         self._store.add_blob(name, digest, upload.file)
         self._uploads.end(upload)
         return _created(name, digest)
+
+
+def _send(request: Request, digest: Digest, blocks: FileBlocks) -> Response:
+    """The blob or the range of it that is asked for; the answer closes the file."""
+    etag = f'"{digest}"'
+    part = None
+    if request.method == "GET" and request.headers.get("If-Range", etag) == etag:
+        part = parse_range(request.headers.get("Range"), blocks.size_bytes)
+    start, count = part or (0, blocks.size_bytes)
+    headers = {
+        "Docker-Content-Digest": str(digest),
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(count),
+    }
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{start + count - 1}/{blocks.size_bytes}"
+    blocks.choose(start, count)
+    return Response(blocks, status=206 if part else 200, headers=headers, direct_passthrough=True)
 
 
 def _announced(header: str | None, body: Body) -> tuple[int, int] | None:

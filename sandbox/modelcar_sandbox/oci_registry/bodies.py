@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from cheroot.server import ChunkedRFile, KnownLengthRFile
@@ -161,18 +162,18 @@ def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
 
 
 class FileBlocks:
-    """`count` bytes of a file from `start` on, as the body of an answer.
+    """A file as the body of an answer, whole or in part; whoever iterates calls `close`.
 
-    The file is open from the beginning, so it may be deleted meanwhile; whoever iterates calls `close`.
+    Attributes:
+        size_bytes: Of the whole file.
     """
 
-    def __init__(self, path: Path, start: int, count: int) -> None:
-        """Open the file.
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.size_bytes = self._left = os.fstat(file.fileno()).st_size
 
-        Raises:
-            FileNotFoundError: There is none.
-        """
-        self._file = path.open("rb", buffering=0)
+    def choose(self, start: int, count: int) -> None:
+        """Send only `count` bytes from `start` on."""
         self._file.seek(start)
         self._left = count
 

@@ -105,14 +105,8 @@ class ManifestEndpoints:
             raise Refusal("MANIFEST_BLOB_UNKNOWN", "manifest references what the repository does not have", *missing)
 
     def _stored_sizes(self, name: str, document: Document) -> list[tuple[Reference, int | None]]:
-        blobs = [(blob, self._blob_size(name, blob.digest)) for blob in document.blobs]
+        blobs = [(blob, self._store.blob_size(name, blob.digest)) for blob in document.blobs]
         return blobs + [(child, self._manifest_size(name, child.digest)) for child in document.manifests]
-
-    def _blob_size(self, name: str, digest: Digest) -> int | None:
-        try:
-            return self._store.find_blob(name, digest).stat().st_size
-        except Refusal:
-            return None
 
     def _manifest_size(self, name: str, digest: Digest) -> int | None:
         try:

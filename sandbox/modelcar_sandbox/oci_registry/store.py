@@ -22,6 +22,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from modelcar_sandbox.oci_registry.errors import Refusal
@@ -66,16 +67,23 @@ class Store:
         if not any((root / part).is_dir() for part in ("_blobs", "_manifests", "_tags")):
             raise Refusal("NAME_UNKNOWN", "repository name not known to registry", {"name": name})
 
-    def find_blob(self, name: str, digest: Digest) -> Path:
-        """The blob's file, when the repository has been given it.
+    def open_blob(self, name: str, digest: Digest) -> FileIO:
+        """The blob's file, unbuffered, when the repository has been given it; a deletion does not disturb its reader.
 
         Raises:
             Refusal: BLOB_UNKNOWN.
         """
-        path = self._blob(name, digest)
-        if not path.is_file():
-            raise Refusal("BLOB_UNKNOWN", "blob unknown to repository", {"digest": str(digest)})
-        return path
+        try:
+            return FileIO(self._blob(name, digest))
+        except FileNotFoundError:
+            raise _blob_unknown(digest) from None
+
+    def blob_size(self, name: str, digest: Digest) -> int | None:
+        """The blob's length in bytes; None when the repository does not have it."""
+        try:
+            return self._blob(name, digest).stat().st_size
+        except FileNotFoundError:
+            return None
 
     def add_blob(self, name: str, digest: Digest, file: Path) -> None:
         """Take over `file`, on the same file system and already verified, as a blob of the repository."""
@@ -108,7 +116,10 @@ class Store:
         """
         shared = self._blobs / digest.algorithm / digest.hex
         with self._links:
-            self.find_blob(name, digest).unlink()
+            try:
+                self._blob(name, digest).unlink()
+            except FileNotFoundError:
+                raise _blob_unknown(digest) from None
             if shared.is_file() and shared.stat().st_nlink == 1:
                 shared.unlink()
 
@@ -191,6 +202,10 @@ class Store:
         with open(handle, "wb") as file:
             file.write(content)
         os.replace(staged, path)
+
+
+def _blob_unknown(digest: Digest) -> Refusal:
+    return Refusal("BLOB_UNKNOWN", "blob unknown to repository", {"digest": str(digest)})
 
 
 def _read_manifest(path: Path) -> Manifest:
