@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from modelcar.spec import PromotionSpec, parse_spec
 
 VISIBLE = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=20)
-NAMES = VISIBLE.filter(lambda text: text.isprintable() and text.strip() == text)
+NAMES = VISIBLE.filter(lambda text: text.isprintable() and text.strip() == text and "\\" not in text)
 # Flow style is quoted: ruamel.yaml writes a plain `{x: :0}`, which is YAML, but does not read it.
 STYLES = st.sampled_from([(False, None), (False, "'"), (True, "'"), (True, '"')])
 PATTERNS = st.lists(NAMES, max_size=3)

@@ -89,7 +89,14 @@ def fault(values: dict[str, object]) -> str:
         ("modelRegistry.registeredModel", " x", "' x' begins or ends with a blank"),
         ("modelRegistry.registeredModel", "a\u200bb", "'a\\u200bb' holds a character that cannot be seen"),
         ("modelRegistry.registeredModel", "\t", "is blank. Leave the key out instead."),
-        ("modelRegistry.version", "x" * 256, "has 256 characters; the Model Registry takes 255"),
+        ("modelRegistry.registeredModel", "x" * 256, "has 256 characters; the Model Registry takes 255"),
+        ("modelRegistry.version", "x" * 245, "has 245 characters; the Model Registry takes 244"),
+        ("modelRegistry.owner", "x" * 256, "has 256 characters; the Model Registry takes 255"),
+        (
+            "modelRegistry.version",
+            "a\\b",
+            "'a\\\\b' holds a backslash. The Model Registry cannot look such a name up.",
+        ),
         ("modelRegistry.version", 1.1, 'YAML takes 1.1 for a number; put it in quotes: "1.1"'),
         ("modelRegistry.version", True, 'YAML takes true for a boolean; put it in quotes: "true"'),
         ("modelRegistry.properties", [], "is a list, where a mapping belongs: {name: value}"),
@@ -210,6 +217,18 @@ def test_a_revision_stands_in_one_place() -> None:
 
 def test_a_source_may_end_in_its_revision() -> None:
     assert parse({"model.source": "hf://acme/tiny@v1"}).model.source == "hf://acme/tiny@v1"
+
+
+def test_a_property_of_our_own_is_refused() -> None:
+    assert fault({"modelRegistry.properties": {"modelcar_content_key": "x"}}) == (
+        "modelRegistry.properties.modelcar_content_key: is not free; modelcar_… is set by registering"
+    )
+
+
+def test_names_may_have_as_many_characters_as_the_model_registry_holds() -> None:
+    spec = parse({"modelRegistry.registeredModel": "é" * 255, "modelRegistry.version": "x" * 244})
+    assert spec.model_registry.registered_model == "é" * 255
+    assert spec.model_registry.version == "x" * 244
 
 
 def test_properties_are_sorted_by_name() -> None:

@@ -76,7 +76,7 @@ class ModelRegistrySpec:
     Attributes:
         url: As written, `http://` or `https://`, without credentials.
         registered_model: 1 to 255 characters, no blanks around them.
-        version: The same; None for the first 12 hex digits of the image digest.
+        version: 1 to 244 characters; None for the first 12 hex digits of the image digest.
         owner: Of the registered model.
         author: Of the version.
         description: Of the version, any text.

@@ -10,11 +10,7 @@ from typing import Any
 from modelcar.errors import InvalidInput
 from modelcar.spec.document import Fault, Node, Scalar
 from modelcar.spec.fields import BY_KEY, FIELDS, OPTIONAL_SECTIONS, SECTIONS, Field
-from modelcar.spec.values import is_identifier, is_secret_name
-
-_NO_SECRETS = (
-    "secrets do not belong in a spec, which lives in git: take it out and give it by environment variable or file"
-)
+from modelcar.spec.values import NO_SECRETS, check_property_name, is_secret_name
 
 
 def read_values(root: Node, env: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
@@ -92,10 +88,10 @@ class _Reading:
         properties: dict[str, object] = {}
         for name, node in entries.items():
             key = f"{field.key}.{name}"
-            if is_secret_name(name):
-                self._fault(key, _NO_SECRETS, node.line)
-            elif not is_identifier(name):
-                self._fault(key, "is not a plain name (letters, digits and _, at most 255)", node.line)
+            try:
+                check_property_name(name)
+            except InvalidInput as error:
+                self._fault(key, str(error), node.line)
             properties[name] = self._read_string(field, key, node)
         return dict(sorted(properties.items()))
 
@@ -165,7 +161,7 @@ def _kind(node: Node) -> str:
 def _unknown(name: str, section: str) -> str:
     """Say what an unknown key might have been meant to be: a neighbour first, else a key of another section."""
     if is_secret_name(name):
-        return _NO_SECRETS
+        return NO_SECRETS
     keys = (*BY_KEY, *sorted(SECTIONS))
     here = {_letters(_name(key)): _name(key) for key in keys if key.rpartition(".")[0] == section}
     close = [here[letters] for letters in difflib.get_close_matches(_letters(name), here, n=1)]

@@ -14,10 +14,16 @@ from modelcar.reference import ImageReference
 
 SOURCE_SCHEMES = ("hf://", "file://")
 SCRATCH = "scratch"
+NO_SECRETS = (
+    "secrets do not belong in a spec, which lives in git: take it out and give it by environment variable or file"
+)
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _OBJECT_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_OWN_PROPERTIES = "modelcar_"
+_LONGEST_NAME = 255
+_LONGEST_VERSION_NAME = _LONGEST_NAME - len("2147483647:")  # the server keeps the model's id in front of it
 _SCP_REMOTE = re.compile(
     r"(?!(?:https?|ssh|file):)(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//)[^\s:@\\]+"
 )
@@ -35,9 +41,14 @@ def is_secret_name(name: str) -> bool:
     return _SECRET.fullmatch(re.sub(r"[^a-z0-9]", "", name.lower())) is not None
 
 
-def is_identifier(name: str) -> bool:
-    """Whether a property has a name that the Model Registry can search for without quoting."""
-    return _IDENTIFIER.fullmatch(name) is not None
+def check_property_name(name: str) -> None:
+    """Refuse a property that asks for a secret, that cannot be searched for without quoting, or that is ours."""
+    if is_secret_name(name):
+        raise InvalidInput(NO_SECRETS)
+    if not _IDENTIFIER.fullmatch(name):
+        raise InvalidInput("is not a plain name (letters, digits and _, at most 255)")
+    if name.startswith(_OWN_PROPERTIES):
+        raise InvalidInput(f"is not free; {_OWN_PROPERTIES}… is set by registering")
 
 
 def read_text(text: str) -> str:
@@ -57,11 +68,30 @@ def read_line(text: str) -> str:
     return text
 
 
-def read_name(text: str) -> str:
+def read_short_line(text: str) -> str:
     """A line of at most 255 characters: what the Model Registry's columns hold."""
-    read_line(text)
-    if len(text) > 255:
-        raise InvalidInput(f"has {len(text)} characters; the Model Registry takes 255")
+    return _read_short(text, _LONGEST_NAME)
+
+
+def read_model_name(text: str) -> str:
+    """What a registered model can be called."""
+    return _read_name(text, _LONGEST_NAME)
+
+
+def read_version_name(text: str) -> str:
+    """What a model version can be called."""
+    return _read_name(text, _LONGEST_VERSION_NAME)
+
+
+def _read_name(text: str, longest: int) -> str:
+    if "\\" in _read_short(text, longest):
+        raise InvalidInput(f"{text!r} holds a backslash", hint="The Model Registry cannot look such a name up.")
+    return text
+
+
+def _read_short(text: str, longest: int) -> str:
+    if len(read_line(text)) > longest:
+        raise InvalidInput(f"has {len(text)} characters; the Model Registry takes {longest}")
     return text
 
 
