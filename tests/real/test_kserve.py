@@ -1,0 +1,83 @@
+"""What a promotion writes into git becomes a pod that serves the model: on a real KServe, from a real registry."""
+
+import hashlib
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from modelcar.distribution.client import Access
+from modelcar.promotion import promote
+from modelcar.spec import parse_spec
+from modelcar_sandbox.demo_model import write_demo_model
+from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
+from real.cluster import Namespace, fetch
+
+pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(600)]
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        pytest.skip(f"{name} is not set")
+    return value
+
+
+@pytest.fixture
+def namespace() -> Any:
+    _required("REAL_KSERVE")
+    with Namespace(_required("REAL_KUBECONFIG")).created() as namespace:
+        yield namespace
+
+
+@pytest.fixture
+def busybox(tmp_path: Path) -> str:
+    """The cluster's own busybox, in the registry that the node pulls from."""
+    registry, ctr = _required("REAL_OCI_REGISTRY"), shlex.split(_required("REAL_CTR"))
+    archive, reference = tmp_path / "busybox.tar", f"{registry}/base/busybox:1"
+    subprocess.run([*ctr, "images", "export", str(archive), "docker.io/local/busybox:1"], check=True)
+    copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci-archive:{archive}", f"docker://{reference}"]
+    subprocess.run(copy, check=True)
+    return reference
+
+
+def _manifest(sandbox: Sandbox, path: str) -> dict[str, Any]:
+    git_directory = sandbox.git_url.removeprefix("file://")
+    show = ["git", "--git-dir", git_directory, "show", f"main:{path}"]
+    text = subprocess.run(show, check=True, capture_output=True, text=True).stdout
+    manifest: dict[str, Any] = YAML(typ="safe").load(text)
+    return manifest
+
+
+def test_two_promotions_become_two_rollouts_that_serve_the_promoted_files(
+    tmp_path: Path, namespace: Namespace, busybox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = _required("REAL_OCI_REGISTRY")
+    with Sandbox(tmp_path / "sandbox") as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        spec = parse_spec(
+            sandbox.promotion_spec.read_text()
+            .replace(sandbox.base_image, busybox)
+            .replace(f"{sandbox.registry_address}/", f"{registry}/{namespace.name}/"),
+            name="promotion.yaml",
+        )
+        for variant in (1, 2):
+            model = tmp_path / f"model-{variant}"
+            write_demo_model(model, variant=variant)
+            sandbox.hub.publish(DEMO_MODEL, model)
+            promotion = promote(spec, access=Access(plain_http=True))
+            service = _manifest(sandbox, spec.inference_service.path)
+            service["metadata"] |= {"namespace": namespace.name}
+            service["spec"]["predictor"]["model"] |= {"runtime": "file-server"}
+            namespace.apply(service)
+
+            pod_ip = namespace.wait_for_digest(str(promotion.push.digest))
+
+            for file in promotion.push.snapshot.files:
+                served = hashlib.sha256(fetch(pod_ip, file.path)).hexdigest()
+                assert served == hashlib.sha256((model / file.path).read_bytes()).hexdigest(), file.path
