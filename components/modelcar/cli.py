@@ -213,8 +213,8 @@ def patch_command(
     from modelcar.delivery.inference_service import Edit
     from modelcar.delivery.manifest_file import patch_file
 
-    pairs = {"labels": _pairs(labels, "--label"), "annotations": _pairs(annotations, "--annotation")}
-    click.echo(patch_file(file, Edit(**edit, **pairs), write=write), nl=False)
+    wanted = Edit(labels=_pairs(labels, "--label"), annotations=_pairs(annotations, "--annotation"), **edit)
+    click.echo(patch_file(file, wanted, write=write), nl=False)
 
 
 def _pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
