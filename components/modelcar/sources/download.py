@@ -91,9 +91,6 @@ def _follow(session: requests.Session, file: RemoteFile, headers: Mapping[str, s
                 _raise_refusal(answer, file, redirected=redirects > 0)
                 yield answer
                 return
-            length = answer.headers.get("Content-Length", "")
-            if length.isdigit() and int(length) < BLOCK_BYTES:
-                answer.raw.drain_conn()  # so that the connection serves the next file, too
         url = _redirect(url, target)
     raise SourceError(f"{file.request.host} redirects more than {MAX_REDIRECTS} times for {file.request}")
 
@@ -116,6 +113,8 @@ def _answer(
     except requests.RequestException as error:
         # Not `from error`: it holds the whole address, with its signature.
         raise describe_outage(_host(url), error) from None
+    except ValueError:  # requests looks at a redirect's target even if it does not follow
+        raise _astray(url) from None
     with answer:
         yield answer
 
@@ -207,14 +206,18 @@ def _redirect(url: str, target: str) -> str:
     Raises:
         SourceError: It is no HTTP address, or gives up TLS.
     """
-    following = urljoin(url, target)
     try:
+        following = urljoin(url, target)
         scheme = _origin(following)[0]
     except ValueError:
-        scheme = ""
+        raise _astray(url) from None
     if scheme not in _PORTS or (_origin(url)[0], scheme) == ("https", "http"):
-        raise SourceError(f"{_host(url)} redirects to something that is no address, or to one without TLS")
+        raise _astray(url)
     return following
+
+
+def _astray(url: str) -> SourceError:
+    return SourceError(f"{_host(url)} redirects to something that is no address, or to one without TLS")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

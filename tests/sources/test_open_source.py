@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from modelcar.errors import InvalidReference
+from modelcar.sources.open import open_source
+
+
+@pytest.mark.parametrize(
+    ("uri", "hint"),
+    [
+        ("s3://bucket/model", "Write hf://org/name for a model on a Hub, or file:///dir for a directory."),
+        ("oci://quay.io/a/b", "Write hf://org/name for a model on a Hub, or file:///dir for a directory."),
+        ("", "Write hf://org/name for a model on a Hub, or file:///dir for a directory."),
+        ("/data/model", "Write file:///data/model for a directory."),
+        ("org/name", "Write hf://org/name for a model on a Hub, or file:// and an absolute path for a directory."),
+        ("https://huggingface.co/org/name/tree/main", "Write hf://org/name."),
+    ],
+)
+def test_what_is_no_source_is_answered_with_what_was_meant(uri: str, hint: str) -> None:
+    with pytest.raises(InvalidReference) as caught:
+        open_source(uri)
+    assert str(caught.value) == f"{uri!r} is not the address of a model"
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["hf://", "hf://a/b/c", "hf://org/", "hf:///name", "hf://-a/b", "hf://a..b", "hf://org/name:main", "hf://o r/n"],
+)
+def test_a_name_that_no_model_has_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidReference, match="is not the name of a model"):
+        open_source(uri)
+
+
+@pytest.mark.parametrize("uri", ["hf://org/name@", "hf:org/name", "hf:/org/name"])
+def test_half_a_uri_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidReference, match="does not name a model"):
+        open_source(uri)
+
+
+@pytest.mark.parametrize("kind", ["datasets", "spaces"])
+def test_what_is_not_a_model_cannot_be_served(kind: str) -> None:
+    with pytest.raises(InvalidReference, match=f"names one of the Hub's {kind}"):
+        open_source(f"hf://{kind}/org/name")
+
+
+def test_a_model_has_no_kind_in_front() -> None:
+    with pytest.raises(InvalidReference) as caught:
+        open_source("hf://models/org/name")
+    assert caught.value.hint == "Write hf://org/name."
+
+
+def test_a_name_without_an_organisation_is_a_model_too() -> None:
+    assert open_source("hf://gpt2").reads_are_cheap is False
+
+
+def test_a_directory_has_no_revision() -> None:
+    with pytest.raises(InvalidReference, match="is a directory and has no revisions"):
+        open_source("file:///data", revision="main")
