@@ -153,8 +153,11 @@ class Clone:
         made = self._git.read("commit-tree", tree, "-p", parent, stdin=message.encode(), variables=author)
         return made.decode().strip()
 
-    def push(self, commit: str, *, dry_run: bool = False) -> None:
+    def push(self, commit: str, *, dry_run: bool = False) -> bool:
         """Push a commit as the branch's new tip, never by force.
+
+        Returns:
+            Whether the branch moved; it did not when it had this very commit.
 
         Raises:
             PushRejected: Somebody else pushed first (retryable).
@@ -164,6 +167,7 @@ class Clone:
         answer = self._git.run("push", *options, "origin", f"{commit}:refs/heads/{self._branch}")
         if answer.code != 0:
             raise rejection(self._url, self._branch, answer.stdout.decode(errors="replace"), answer.stderr)
+        return not any(line.startswith(b"=") for line in answer.stdout.splitlines())
 
     @property
     def _tracking(self) -> str:

@@ -106,7 +106,7 @@ class Repository:
         """The manifest at the tip.
 
         Raises:
-            InvalidInput: No such file (the hint names similar ones), or the path leads through a symbolic link or out of
+            InvalidInput: No such file (the hint names similar ones), or the path leads through a link or out of
                 the repository.
             ManifestShapeError: It is not UTF-8 text, or has no such InferenceService.
         """
@@ -138,14 +138,17 @@ class Repository:
         file = self._file()
         return self._clone.commit(self._tip, self.target.path, file, text.encode(), message, author.environment())
 
-    def push(self, commit: str) -> None:
+    def push(self, commit: str) -> bool:
         """Push a commit to the branch, never by force.
+
+        Returns:
+            Whether the branch moved; two writers of one second make the same commit, and the later one moves nothing.
 
         Raises:
             PushRejected: Somebody else pushed first (retryable).
             GitError: The server refuses, or the connection broke off (retryable; the push may have arrived).
         """
-        self._clone.push(commit)
+        return self._clone.push(commit)
 
     def _file(self) -> File:
         return self._clone.find(self._tip, self.target.path)
@@ -211,11 +214,8 @@ def deliver(
         if text == before.text:
             return Delivered(None, False, "", before.storage_uri)
         commit = repository.commit(text, _message(edit, before, promotion_key, trailers, subject), author)
-        try:
-            repository.push(commit)
-        except GitError as error:
-            if not error.retryable or isinstance(error, PushRejected) or not _arrived(repository, promotion_key):
-                raise
+        if not _push(repository, commit, promotion_key):
+            return Delivered(commit, False, "", before.storage_uri)
         return Delivered(commit, True, diff(before.text, text, repository.target.path), before.storage_uri)
 
     return retry(attempt, attempts=ATTEMPTS, first_delay_s=FIRST_DELAY_S)
@@ -231,11 +231,20 @@ def _earlier(target: Target, edit: Edit, now: Manifest, commit: str) -> Delivere
     )
 
 
-def _arrived(repository: Repository, promotion_key: str) -> bool:
-    """Whether a push whose answer was lost is on the branch."""
+def _push(repository: Repository, commit: str, promotion_key: str) -> bool:
+    """Push; when the answer was lost, look whether the commit is on the branch before it counts as a failure."""
+    try:
+        return repository.push(commit)
+    except GitError as error:
+        if error.retryable and not isinstance(error, PushRejected) and _arrived(repository, commit, promotion_key):
+            return True
+        raise
+
+
+def _arrived(repository: Repository, commit: str, promotion_key: str) -> bool:
     try:
         repository.refresh()
-        return repository.find_promotion(promotion_key) is not None
+        return repository.find_promotion(promotion_key) == commit
     except PromotionError as error:
         log.debug("cannot see whether the push arrived: %s", error)
         return False

@@ -185,7 +185,9 @@ def _last_line(mapping: MappingNode, path: Path) -> int:
     """Index in the line of the last entry that is one scalar, so that no comment changes its neighbour."""
     for key, value in reversed(mapping.value):
         written_here = value.start_mark.index >= key.end_mark.index
-        if isinstance(value, ScalarNode) and value.style not in ("|", ">") and written_here:
+        single = isinstance(value, ScalarNode) and value.style not in ("|", ">")
+        # An empty value has no place of its own: ruamel.yaml puts it where the next key begins.
+        if single and written_here and value.start_mark.index < value.end_mark.index:
             index: int = value.end_mark.index
             return index
     raise ManifestShapeError(
