@@ -115,7 +115,7 @@ def test_a_missing_repository(gitea: str, repository: str) -> None:
 
 @pytest.fixture
 def ssh(repository: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """Address of the repository for ssh, with a key that every user of this machine can read, as in a mounted Secret."""
+    """Address of the repository for ssh, with a key file that the group can read, as in a mounted Secret."""
     server = os.environ.get("REAL_GITEA_SSH") or pytest.skip("REAL_GITEA_SSH is not set")
     host, port = server.split(":")
     key = tmp_path / "key"
@@ -193,10 +193,11 @@ def _watch(ended: threading.Event, scratch: Path, seen: dict[str, bytes]) -> Non
     last = False
     while not last:
         last = ended.is_set()
-        for place, pattern in ((Path("/proc"), "[0-9]*/cmdline"), (scratch, "**/*")):
-            for path in place.glob(pattern):
-                try:
-                    found = path.read_bytes()
-                except OSError:
-                    continue
-                seen[f"{path} {found[:200]!r}" if place != scratch else str(path)] = found
+        processes = [Path("/proc", name, "cmdline") for name in os.listdir("/proc") if name.isdigit()]
+        files = [Path(directory, name) for directory, _, names in os.walk(scratch) for name in names]
+        for path in (*processes, *files):
+            try:
+                found = path.read_bytes()
+            except OSError:  # gone meanwhile
+                continue
+            seen[f"{path} {found[:200]!r}" if path.name == "cmdline" else str(path)] = found
