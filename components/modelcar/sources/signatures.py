@@ -3,7 +3,8 @@ r"""Files that are not what they should be, told by their name and by their firs
 Loading a pickle can run any code, and a name proves nothing, so both are looked at. By name, every `.bin` is taken for
 a pickle: PyTorch's are, and the few that are not (GGML weights, old tokenizers) are allowed by name. By content, a
 pickle of protocol 2 to 5 is known by its header, and PyTorch's zip by the `.pkl` entry in it. Protocols 0 and 1 have
-no header, and joblib compresses: those are known by name only.
+no header, and joblib compresses: those are known by name only. NumPy's files pass: reading a pickle from one has to be
+asked for.
 
 Source: https://docs.python.org/3/library/pickle.html#data-stream-format (`\x80` and the protocol),
 https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md (pointer files).
@@ -17,7 +18,7 @@ from pathlib import PurePosixPath
 from modelcar.errors import UnsafeContent
 
 PICKLE_SUFFIXES = frozenset(
-    (".bin", ".pt", ".pth", ".pt2", ".ckpt", ".pkl", ".pickle", ".dill", ".joblib", ".nemo", ".mar", ".t7", ".pyt")
+    (".bin", ".pt", ".pth", ".pt2", ".ckpt", ".pkl", ".pickle", ".dill", ".joblib", ".nemo", ".mar")
 )
 PICKLE_HINT = (
     "Convert the weights to safetensors, leave the files out (ignore), "
