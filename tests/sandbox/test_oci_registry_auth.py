@@ -218,10 +218,8 @@ def test_the_basic_flow_refuses_wrong_credentials(
         assert (answer.status_code, codes(answer)) == (401, ["UNAUTHORIZED"])
 
 
-@pytest.mark.parametrize(
-    "header", ["Basic", "Basic !", "Basic " + base64.b64encode(b"robot").decode(), "Bearer x", "x"]
-)
-def test_the_basic_flow_refuses_nonsense(registry: Registry, header: str) -> None:
+@pytest.mark.parametrize("header", [b"Basic", b"Basic !", b"Basic cm9ib3Q=", b"Basic \xff\xfe", b"Bearer x", b"x"])
+def test_the_basic_flow_refuses_nonsense(registry: Registry, header: bytes) -> None:
     answer = registry(flow="basic").call("GET", "/v2/", headers={"Authorization": header})
     assert answer.status_code == 401
 

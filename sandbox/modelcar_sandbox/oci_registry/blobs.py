@@ -15,7 +15,7 @@ from modelcar_sandbox.oci_registry.names import HEX_DIGITS, Digest, check_name
 from modelcar_sandbox.oci_registry.store import Store
 from modelcar_sandbox.oci_registry.uploads import Upload, Uploads
 
-_CONTENT_RANGE = re.compile(r"([0-9]+)-([0-9]+)")
+_CONTENT_RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 
 class BlobEndpoints:

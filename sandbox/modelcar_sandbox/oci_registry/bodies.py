@@ -20,7 +20,7 @@ BLOCK_BYTES = 1 << 20
 # What cheroot writes to a socket it copies first, and once more for every part that the socket takes.
 ANSWER_BLOCK_BYTES = 1 << 18
 
-_BYTE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_BYTE_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class Body:

@@ -6,6 +6,7 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#en
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -116,7 +117,7 @@ class ManifestEndpoints:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise Refusal("UNSUPPORTED", "n is not a number", {"n": text})
     return int(text)
 

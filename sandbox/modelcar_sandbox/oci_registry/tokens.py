@@ -147,9 +147,10 @@ class Gate:
 
     def _user(self, request: Request) -> str | None:
         """The user whose password the request carries; the empty name without any, None when it is wrong."""
-        if "Authorization" not in request.headers:
+        header = request.headers.get("Authorization")
+        if header is None:
             return _ANONYMOUS
-        given = request.authorization
+        given = request.authorization if header.isascii() else None
         if given is None or given.type != "basic" or not given.username:
             return None
         expected = self._auth.users.get(given.username)
