@@ -46,7 +46,8 @@ class Layout:
         self._blobs = directory / "blobs" / "sha256"
         if directory.exists() and not directory.is_dir():
             raise InvalidInput(f"{directory} is not a directory")
-        if directory.is_dir() and not (directory / "oci-layout").is_file() and not _is_unborn(directory):
+        # In this order: another push may make the layout meanwhile, and it writes `oci-layout` first.
+        if directory.is_dir() and not _is_unborn(directory) and not (directory / "oci-layout").is_file():
             raise InvalidInput(
                 f"{directory} has files in it and is not an OCI layout", hint="Name an empty or a new directory."
             )

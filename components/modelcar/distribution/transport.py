@@ -112,10 +112,11 @@ class _TrustingAdapter(HTTPAdapter):
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """The certificates that count: the system's, those that `requests` brings, and those that were named."""
+    """The certificates that count: the system's (those that `requests` brings where it has none) and what is named."""
     named = next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), None)
-    context = ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
-    context.load_default_certs()
+    context = ssl.create_default_context()
+    if context.cert_store_stats()["x509_ca"] == 0:
+        context.load_verify_locations(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
     for path in (Path(named) if named else None, ca_file):
         if path is None:
             continue

@@ -112,7 +112,12 @@ def upload_stream(registry: Registry, repository: str, stream: BlobStream) -> Di
             raise DistributionError(f"{registry.host} closed an upload to {repository} early", retryable=True)
         # The state of the upload is in the location that the last answer gave, query and all.
         location = urljoin(response.url, response.headers.get("Location", location))
-        _commit(registry, repository, location, stream.digest, None)
+        try:
+            _commit(registry, repository, location, stream.digest, None)
+        except DistributionError as error:
+            # The digest is of the bytes that were sent; if the registry has others, some got lost on the way.
+            error.retryable |= error.code == "DIGEST_INVALID"
+            raise
     return stream.digest
 
 

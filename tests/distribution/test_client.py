@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modelcar.distribution.client import Access, Registry
+from modelcar.distribution.repository import Repository
+from modelcar.distribution.upload import Content
+from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, RegistryAccessDenied
+from modelcar.reference import Digest
+from modelcar_sandbox.oci_registry import create_app
+from modelcar_sandbox.service import Service
+from wsgi_faults import Fault, Faults, Recorder
+
+LogIn = Callable[..., Path]
+BLOB = b"blob"
+DIGEST = Digest.of(BLOB)
+SCOPE = "repository:team/model:pull"
+
+
+class Running:
+    """The sandbox's registry, seen and broken from outside."""
+
+    def __init__(self, address: str, faults: Faults, recorder: Recorder) -> None:
+        self.address, self.faults, self.recorder = address, faults, recorder
+
+    def registry(self, access: Access | None = None) -> Registry:
+        return Registry(self.address, "team/model", access or Access())
+
+    def repository(self, access: Access | None = None) -> Repository:
+        return Repository(self.registry(access), "team/model")
+
+
+def serve(directory: Path) -> Iterator[Running]:
+    faults = Faults(create_app(directory))
+    recorder = Recorder(faults)
+    with Service(recorder) as service:
+        yield Running(service.address, faults, recorder)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    yield from serve(tmp_path / "registry")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Running]:
+    """A second registry: another port is another host."""
+    yield from serve(tmp_path / "elsewhere")
+
+
+def logged_in(running: Running, log_in: LogIn) -> Registry:
+    """A registry that takes passwords, and a client that sends one."""
+    registry = running.registry(Access(authfile=log_in(running.address)))
+    running.faults.add(Fault.answer("GET", "/v2/$", 401, headers={"WWW-Authenticate": 'Basic realm="r"'}))
+    assert registry.request("GET", "/v2/", scope=SCOPE).status_code == 200
+    assert running.recorder.requests[-1].authorized
+    return registry
+
+
+def test_a_blob_survives_the_way_there_and_back(running: Running) -> None:
+    repository = running.repository()
+    repository.write_blob(Content(BLOB), DIGEST)
+    assert repository.has_blob(DIGEST)
+    assert repository.read_blob(DIGEST) == BLOB
+
+
+def test_a_blob_that_is_not_there_is_not_there(running: Running) -> None:
+    assert not running.repository().has_blob(DIGEST)
+    with pytest.raises(ImageNotFound):
+        running.repository().read_blob(DIGEST)
+
+
+def test_a_manifest_is_found_by_tag_and_by_digest(running: Running) -> None:
+    content = b'{"schemaVersion":2,"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json"}'
+    repository = running.repository()
+    repository.write_manifest(content, "application/vnd.oci.image.index.v1+json", ["v1", "v2"])
+    by_tag, by_digest = repository.find_manifest("v2"), repository.find_manifest(str(Digest.of(content)))
+    assert by_tag == by_digest
+    assert by_tag is not None
+    assert (by_tag.content, by_tag.media_type) == (content, "application/vnd.oci.image.index.v1+json")
+
+
+def test_a_tag_that_is_not_there_is_none(running: Running) -> None:
+    assert running.repository().find_manifest("v1") is None
+
+
+def test_a_manifest_of_another_digest_than_asked_for_is_refused(running: Running) -> None:
+    running.faults.add(Fault.answer("GET", "/manifests/", 200, body=b"{}"))
+    with pytest.raises(ContentMismatch, match="with a manifest of digest sha256:44136fa355b3"):
+        running.repository().find_manifest(str(DIGEST))
+
+
+def test_a_blob_of_another_digest_than_asked_for_is_refused(running: Running) -> None:
+    running.faults.add(Fault.answer("GET", "/blobs/", 200, body=b"other"))
+    with pytest.raises(ContentMismatch, match="with other content"):
+        running.repository().read_blob(DIGEST)
+
+
+def test_a_blob_that_breaks_off_is_read_again(running: Running) -> None:
+    repository = running.repository()
+    repository.write_blob(Content(BLOB), DIGEST)
+    running.faults.add(Fault.cut_answer("GET", "/blobs/", 2))
+    assert repository.read_blob(DIGEST) == BLOB
+    assert running.faults.fired == 1
+
+
+def test_cookies_are_not_sent_back(running: Running) -> None:
+    registry = running.registry()
+    running.faults.add(Fault.answer("GET", "/v2/$", 200, headers={"Set-Cookie": "sid=1; Path=/"}))
+    for _ in range(2):
+        registry.request("GET", "/v2/", scope=SCOPE)
+    assert ["cookie" in request.headers for request in running.recorder.seen("GET", "/v2/$")] == [False, False]
+
+
+def test_passwords_of_a_netrc_are_not_used(running: Running, home: Path) -> None:
+    (home / ".netrc").write_text("machine 127.0.0.1 login robot password secret\n")
+    (home / ".netrc").chmod(0o600)
+    registry = running.registry()
+    registry.request("GET", "/v2/", scope=SCOPE)
+    assert not any(request.authorized for request in running.recorder.requests)
+
+
+def test_nobody_is_asked_to_compress_what_has_a_digest(running: Running) -> None:
+    running.registry().request("GET", "/v2/", scope=SCOPE)
+    assert running.recorder.requests[-1].headers["accept-encoding"] == "identity"
+
+
+def test_a_blob_kept_on_another_host_is_fetched_there_without_credentials(
+    running: Running, elsewhere: Running, log_in: LogIn
+) -> None:
+    elsewhere.repository().write_blob(Content(BLOB), DIGEST)
+    location = f"http://{elsewhere.address}/v2/team/model/blobs/{DIGEST}"
+    registry = logged_in(running, log_in)
+    running.faults.add(Fault.answer("GET", "/blobs/", 307, headers={"Location": location}))
+    assert Repository(registry, "team/model").read_blob(DIGEST) == BLOB
+    (there,) = elsewhere.recorder.seen("GET", "/blobs/sha256:")
+    assert not there.authorized
+
+
+def test_a_redirect_within_the_registry_keeps_the_credentials(running: Running, log_in: LogIn) -> None:
+    registry = logged_in(running, log_in)
+    running.faults.add(Fault.answer("HEAD", f"/blobs/{DIGEST}", 307, headers={"Location": "/v2/team/model/tags/list"}))
+    registry.request("HEAD", f"/v2/team/model/blobs/{DIGEST}", scope=SCOPE)
+    assert running.recorder.requests[-1].path == "/v2/team/model/tags/list"
+    assert running.recorder.requests[-1].authorized
+
+
+def test_an_upload_to_another_host_carries_no_credentials(running: Running, elsewhere: Running, log_in: LogIn) -> None:
+    registry = logged_in(running, log_in)
+    taken = {"Location": f"http://{elsewhere.address}/v2/team/model/blobs/uploads/1?state=a%2Fb"}
+    running.faults.add(Fault.answer("POST", "/uploads/", 202, headers=taken))
+    elsewhere.faults.add(Fault.answer("PUT", "/uploads/1$", 201))
+    Repository(registry, "team/model").write_blob(Content(BLOB), DIGEST)
+    (put,) = elsewhere.recorder.seen("PUT")
+    assert (put.authorized, put.bytes_received) == (False, 4)
+    assert put.query == f"state=a%2Fb&digest=sha256%3A{DIGEST.hex}"
+
+
+class Stream:
+    """A blob that learns its digest while it is read."""
+
+    def __init__(self, content: bytes = BLOB) -> None:
+        self.content = content
+        self.digest: Digest | None = None
+        self.passes = 0
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.digest = None
+        self.passes += 1
+        yield self.content
+        self.digest = Digest.of(self.content)
+
+
+def test_each_request_of_an_upload_goes_where_the_last_answer_said(running: Running) -> None:
+    for method, status, location in (
+        ("POST", 202, "/v2/team/model/blobs/uploads/1?_state=one"),
+        ("PATCH", 202, "2?_state=two%3D"),
+    ):
+        running.faults.add(Fault.answer(method, "/uploads/", status, headers={"Location": location}))
+    running.faults.add(Fault.answer("PUT", "/uploads/", 201))
+    assert running.repository().write_stream(Stream()) == DIGEST
+    upload = [(r.method, r.path.rpartition("/")[2], r.query) for r in running.recorder.requests if "uploads" in r.path]
+    assert upload == [
+        ("POST", "", ""),
+        ("PATCH", "1", "_state=one"),
+        ("PUT", "2", f"_state=two%3D&digest=sha256%3A{DIGEST.hex}"),
+    ]
+
+
+def test_a_patch_answered_without_a_location_ends_where_it_was(running: Running) -> None:
+    running.faults.add(Fault.answer("POST", "/uploads/", 202, headers={"Location": "/v2/team/model/blobs/uploads/1"}))
+    running.faults.add(Fault.answer("PATCH", "/uploads/1$", 201))
+    running.faults.add(Fault.answer("PUT", "/uploads/1$", 204))
+    assert running.repository().write_stream(Stream()) == DIGEST
+
+
+def test_a_registry_that_takes_itself_for_plain_http_is_still_spoken_to_with_credentials(
+    running: Running, log_in: LogIn
+) -> None:
+    registry = logged_in(running, log_in)
+    location = f"https://{running.address}/v2/team/model/blobs/uploads/1"
+    running.faults.add(Fault.answer("POST", "/uploads/", 202, headers={"Location": location}))
+    running.faults.add(Fault.answer("PUT", "/uploads/1$", 201))
+    Repository(registry, "team/model").write_blob(Content(BLOB), DIGEST)
+    assert running.recorder.seen("PUT")[0].authorized
+
+
+def test_an_error_tells_how_long_the_registry_wants_to_be_left_alone(running: Running) -> None:
+    running.faults.add(Fault.answer("PUT", "/uploads/", 429, headers={"Retry-After": "7"}))
+    registry = running.registry()
+    error = registry.error(registry.request("PUT", "/v2/a/blobs/uploads/1", scope=SCOPE), "push to a")
+    assert (error.retryable, error.retry_after_s) == (True, 7.0)
+
+
+ERRORS = [
+    (400, "MANIFEST_INVALID", False),
+    (408, None, True),
+    (409, None, False),
+    (413, None, False),
+    (416, "RANGE_INVALID", False),
+    (429, "TOOMANYREQUESTS", True),
+    (500, None, True),
+    (502, None, True),
+    (503, "UNAVAILABLE", True),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "retryable"), ERRORS)
+def test_an_error_tells_status_code_and_message(
+    running: Running, status: int, code: str | None, retryable: bool
+) -> None:
+    body = json.dumps({"errors": [{"code": code, "message": "no room"}]}).encode() if code else b"<html>"
+    running.faults.add(Fault.answer("GET", "/v2/$", status, body=body))
+    registry = running.registry()
+    error = registry.error(registry.request("GET", "/v2/", scope=SCOPE), "push to team/model")
+    told = f" {code}, no room" if code else ""
+    assert str(error) == f"{running.address}: push to team/model: HTTP {status}{told}"
+    assert (error.status, error.code, error.retryable) == (status, code, retryable)
+
+
+def test_what_a_registry_says_of_its_refusal_is_told(running: Running) -> None:
+    body = b'{"errors":[{"code":"DENIED","message":"quota exceeded"}]}'
+    running.faults.add(Fault.answer("POST", "/uploads/", 403, body=body))
+    with pytest.raises(RegistryAccessDenied) as caught:
+        running.repository().check_access()
+    assert str(caught.value) == (
+        f"{running.address} refused to push to team/model without credentials (HTTP 403 DENIED, quota exceeded)"
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"errors":[]}', b'{"errors":{}}', b'{"errors":[7]}', b"\xff\xfe"])
+def test_an_error_without_a_readable_body_is_still_told(running: Running, body: bytes) -> None:
+    running.faults.add(Fault.answer("GET", "/v2/$", 418, body=body))
+    registry = running.registry()
+    error = registry.error(registry.request("GET", "/v2/", scope=SCOPE), "pull team/model:1")
+    assert str(error) == f"{running.address}: pull team/model:1: HTTP 418"
+
+
+def test_a_registry_that_knows_no_such_repository_says_so(running: Running) -> None:
+    body = b'{"errors":[{"code":"NAME_UNKNOWN","message":"project team not found"}]}'
+    running.faults.add(Fault.answer("POST", "/uploads/", 404, body=body))
+    with pytest.raises(ImageNotFound) as caught:
+        running.repository().check_access()
+    assert str(caught.value) == (
+        f"{running.address}: push to team/model: HTTP 404 NAME_UNKNOWN, project team not found"
+    )
+
+
+def test_access_is_checked_without_leaving_an_upload_behind(running: Running) -> None:
+    running.repository().check_access()
+    assert [(r.method, r.status) for r in running.recorder.seen("POST")] == [("POST", 202)]
+    assert [r.status for r in running.recorder.seen("DELETE", "/uploads/")] == [204]
+
+
+def test_access_is_fine_where_uploads_cannot_be_given_back(running: Running) -> None:
+    running.faults.add(Fault.cut_request("DELETE", "/uploads/", 0))
+    running.faults.add(Fault.answer("DELETE", "/uploads/", 405, times=9))
+    running.repository().check_access()
+
+
+def test_a_manifest_that_no_registry_takes_is_refused_before_it_is_sent(running: Running) -> None:
+    with pytest.raises(DistributionError) as caught:
+        running.repository().write_manifest(bytes((4 << 20) + 1), "application/json", ["v1"])
+    assert str(caught.value) == "the manifest has 4194305 bytes, and registries take 4194304"
+    assert running.recorder.seen("PUT") == []
+
+
+def test_a_layer_may_be_mounted_from_the_repository_beside(running: Running) -> None:
+    Repository(running.registry(), "team/base").write_blob(Content(BLOB), DIGEST)
+    assert running.repository().mount(DIGEST, "team/base")
+    assert running.repository().has_blob(DIGEST)
+
+
+def test_what_is_not_there_cannot_be_mounted_and_leaves_no_upload_behind(running: Running) -> None:
+    assert not running.repository().mount(DIGEST, "team/base")
+    assert [r.status for r in running.recorder.seen("DELETE", "/uploads/")] == [204]
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 500])
+def test_a_registry_that_knows_no_mount_is_no_error(running: Running, status: int) -> None:
+    running.faults.add(Fault.answer("POST", "/uploads/", status))
+    assert not running.repository().mount(DIGEST, "team/base")
+
+
+def test_many_threads_share_one_registry(running: Running) -> None:
+    repository = running.repository()
+    blobs = [bytes([number]) * 1000 for number in range(16)]
+    threads = [threading.Thread(target=repository.write_blob, args=(Content(blob), Digest.of(blob))) for blob in blobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(repository.read_blob(Digest.of(blob)) == blob for blob in blobs)
