@@ -17,6 +17,8 @@ from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 from real.cluster import Namespace, fetch
 
+SMALL = {"requests": {"cpu": "10m", "memory": "20Mi"}, "limits": {"cpu": "1", "memory": "200Mi"}}
+
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(600)]
 
 
@@ -73,7 +75,8 @@ def test_two_promotions_become_two_rollouts_that_serve_the_promoted_files(
             promotion = promote(spec, access=Access(plain_http=True))
             service = _manifest(sandbox, spec.inference_service.path)
             service["metadata"] |= {"namespace": namespace.name}
-            service["spec"]["predictor"]["model"] |= {"runtime": "file-server"}
+            # A server of files needs no GPU, and both pods of a rolling update must fit on a small node.
+            service["spec"]["predictor"]["model"] |= {"runtime": "file-server", "resources": SMALL}
             namespace.apply(service)
 
             pod_ip = namespace.wait_for_digest(str(promotion.push.digest))
