@@ -12,13 +12,17 @@ and forked processes never meet it.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from modelcar.model_registry.credentials import Token
 from modelcar.model_registry.failures import describe_answer, describe_connection, describe_nonsense
@@ -69,11 +73,15 @@ def perform(target: Target, operation: Operation, read: Callable[[Any], T]) -> T
 
 async def _perform(target: Target, operation: Operation, read: Callable[[Any], T]) -> T:
     import aiohttp
-    from mr_openapi import ApiException, Configuration, ModelRegistryServiceApi
+    from mr_openapi import ApiException, ModelRegistryServiceApi
 
     try:
-        client = _client_class()(Configuration(host=target.url), target)
-        async with client:
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=target.trusted or True),
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        ) as session:
+            client = _unbound_client().bind(target, session)
             return read(await operation(ModelRegistryServiceApi(client)))
     except ApiException as error:
         raise describe_answer(target.url, error, token_sent=bool(target.token)) from error
@@ -85,38 +93,33 @@ async def _perform(target: Target, operation: Operation, read: Callable[[Any], T
 
 
 @cache
-def _client_class() -> Any:
-    """The client's class; made late, because importing the generated client takes a second."""
-    import aiohttp
-    from mr_openapi import ApiClient
+def _unbound_client() -> Any:
+    """A client to copy: importing its base class takes a second, and making one reads the system's certificates."""
+    from mr_openapi import ApiClient, Configuration
     from mr_openapi.api_response import ApiResponse
     from mr_openapi.rest import RESTResponse
     from yarl import URL
 
     class RewritingClient(ApiClient):  # type: ignore[misc]
-        def __init__(self, configuration: Any, target: Target) -> None:
-            super().__init__(configuration)
-            self._target = target
+        target: Target
+        session: Any
 
-        async def __aenter__(self) -> Any:
-            # `close` of the generated client closes this session.
-            self.rest_client.pool_manager = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._target.trusted or True),
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
-                trust_env=True,  # proxies
-            )
-            return self
+        def bind(self, target: Target, session: Any) -> Any:
+            bound = copy(self)
+            bound.target, bound.session = target, session
+            return bound
 
         async def call_api(
             self, method: str, url: str, header_params: Any = None, body: Any = None, *_: Any, **__: Any
         ) -> Any:
-            path = url.removeprefix(self._target.url + GENERATED_BASE)
-            answer = await self.rest_client.pool_manager.request(
+            path = self.target.base + url.removeprefix(GENERATED_BASE)
+            answer = await self.session.request(
                 method,
-                URL(self._target.url + self._target.base + path, encoded=True),
-                headers={**(header_params or {}), **self._target.token.headers()},
+                URL(self.target.url + path, encoded=True),
+                headers={**(header_params or {}), **self.target.token.headers()},
                 json=body,
                 allow_redirects=False,
+                **_find_proxy(self.target.url),
             )
             return RESTResponse(answer)
 
@@ -125,12 +128,30 @@ def _client_class() -> Any:
                 return super().response_deserialize(response_data, response_types_map)  # raises
             return ApiResponse(
                 status_code=response_data.status,
-                headers=response_data.getheaders(),
                 data=json.loads(response_data.data),
                 raw_data=response_data.data,
             )
 
-    return RewritingClient
+    return RewritingClient(Configuration(host=""))
+
+
+def _find_proxy(url: str) -> dict[str, Any]:
+    """Aiohttp's arguments for the proxy that `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy` name for a URL.
+
+    Not left to aiohttp's `trust_env`, which reads passwords out of .netrc too and then refuses to send our token.
+    """
+    parts = urlsplit(url)
+    proxies = getproxies()
+    named = None if proxy_bypass(parts.netloc) else proxies.get(parts.scheme) or proxies.get("all")
+    if not named:
+        return {}
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    user, at, address = proxy.netloc.rpartition("@")
+    found: dict[str, Any] = {"proxy": f"{proxy.scheme}://{address}"}
+    if at:
+        credentials = base64.b64encode(unquote(user).encode()).decode()
+        found["proxy_headers"] = {"Proxy-Authorization": f"Basic {credentials}"}
+    return found
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

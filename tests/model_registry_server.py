@@ -1,0 +1,114 @@
+"""A Model Registry for tests: the sandbox's or a real one, and applications that are none."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from modelcar.model_registry.client import Connection
+from modelcar.model_registry.registration import Registration
+from modelcar.reference import Digest, ImageReference
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+OLD = "/api/model_registry/v1alpha3"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Model Registry, and what a test asks of it behind the library's back."""
+
+    url: str
+    run: str
+
+    def connect(self) -> Connection:
+        return Connection(self.url, attempts=3)
+
+    def get(self, path: str, **query: str) -> Any:
+        answer = requests.get(f"{self.url}{OLD}{path}", params=query, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = requests.post(f"{self.url}{OLD}{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def patch(self, path: str, **body: Any) -> Any:
+        answer = requests.patch(f"{self.url}{OLD}{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def versions(self, model_id: str) -> Any:
+        return self.get(f"/registered_models/{model_id}/versions")["items"]
+
+    def artifacts(self, version_id: str) -> Any:
+        return self.get(f"/model_versions/{version_id}/artifacts")["items"]
+
+    def registration(self, **changes: Any) -> Registration:
+        """A registration of a model that nobody else has."""
+        wanted: dict[str, Any] = {
+            "registered_model": f"{self.run}_model",
+            "version": "v_1",
+            "image": image(),
+            "content_key": "c" * 64,
+            "source_uri": "hf://org/name",
+            "revision": "main",
+            "commit_hash": "d" * 40,
+            "owner": "team",
+            "author": "me",
+            "description": "first",
+            "properties": {"ticket": "T-1"},
+            "size_bytes": 40_000_000_000,
+        }
+        return Registration(**(wanted | changes))
+
+
+def image(content: str = "weights", repository: str = "team/model") -> ImageReference:
+    return ImageReference("registry.example", repository, digest=Digest.of(content.encode()))
+
+
+def answering(status: str, body: bytes, content_type: str = "application/json", **headers: str) -> WSGIApplication:
+    """An application that says the same to everybody."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        environ["wsgi.input"].read()
+        start_response(status, [("Content-Type", content_type), *headers.items()])
+        return [body]
+
+    return app
+
+
+def only_old(app: WSGIApplication) -> WSGIApplication:
+    """A server that does not know `v1`."""
+    missing = answering("404 Not Found", b"404 page not found\n", "text/plain; charset=utf-8")
+
+    def route(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        return (app if environ["PATH_INFO"].startswith(f"{OLD}/") else missing)(environ, start_response)
+
+    return route
+
+
+NO_MODELS = json.dumps({"items": [], "nextPageToken": "", "pageSize": 0, "size": 0}).encode()
+
+
+class Mortal:
+    """An application that can be told to answer so many requests and refuse all after them."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self.lives: int | None = None
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with self._lock:
+            if self.lives is not None:
+                self.lives -= 1
+            dead = self.lives is not None and self.lives < 0
+        return (answering("400 Bad Request", b"{}") if dead else self._app)(environ, start_response)
