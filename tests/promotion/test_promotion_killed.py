@@ -1,0 +1,104 @@
+"""Killed anywhere and run again, a promotion ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from promotion.kills import Point
+from promotion.place import Place, assert_promoted_once
+from promotion.services import Services
+
+DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
+
+POINTS = [
+    Point("registry", "after", "POST", "/blobs/uploads/"),  # the question whether we may push
+    Point("registry", "before", "POST", "/blobs/uploads/", nth=4),
+    Point("registry", "amid", "PATCH", "/blobs/uploads/"),
+    Point("registry", "before", "PUT", "/blobs/uploads/", nth=2),
+    Point("registry", "after", "PUT", "/blobs/uploads/", nth=3),
+    Point("registry", "before", "PUT", "/manifests/"),
+    Point("registry", "after", "PUT", "/manifests/"),
+    Point("model registry", "after", "POST", "/registered_models$"),
+    Point("model registry", "after", "POST", "/(model_)?versions$"),
+    Point("model registry", "after", "POST", "/artifacts$"),
+    Point("model registry", "before", "PATCH", "/model_artifacts/"),
+    Point("model registry", "after", "PATCH", "/model_artifacts/"),
+]
+
+
+def run_until_killed(place: Place, victim: Path) -> subprocess.CompletedProcess[str]:
+    """Promote in a process that writes its id into `victim` before it begins."""
+    command = ["sh", "-c", 'echo $$ >"$1"; shift; exec "$@"', "sh", str(victim), *place.command(place.spec_file())]
+    return subprocess.run(command, env=place.process_environment, capture_output=True, text=True, check=False)
+
+
+def install_hook(services: Services, name: str, script: str) -> Path:
+    """Let the repository that is pushed to run a script."""
+    hook = services.git_directory / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{script}\n")
+    hook.chmod(0o755)
+    return hook
+
+
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_killed_at_a_request_and_run_again(
+    sandbox_place: Place, services: Services, tmp_path: Path, point: Point
+) -> None:
+    killer = (services.registry if point.server == "registry" else services.model_registry).killer
+    killer.arm(point, tmp_path / "pid")
+    done = run_until_killed(sandbox_place, tmp_path / "pid")
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+    promotion = sandbox_place.promote()
+
+    assert str(promotion.push.digest) == DIGEST
+    assert_promoted_once(sandbox_place, DIGEST)
+    again = sandbox_place.promote()
+    assert (again.push.bytes_uploaded, again.register.created, again.patch.changed) == (0, (), False)
+
+
+def test_killed_before_git_takes_the_push_and_run_again(
+    sandbox_place: Place, services: Services, tmp_path: Path
+) -> None:
+    hook = install_hook(services, "pre-receive", f'kill -9 "$(cat {tmp_path}/pid)"; exit 1')
+    assert run_until_killed(sandbox_place, tmp_path / "pid").returncode == -signal.SIGKILL
+    assert len(sandbox_place.commits()) == 1
+    hook.unlink()
+
+    promotion = sandbox_place.promote()
+
+    assert (promotion.push.bytes_uploaded, promotion.register.created, promotion.patch.changed) == (0, (), True)
+    assert_promoted_once(sandbox_place, DIGEST)
+
+
+def test_killed_while_git_goes_on_to_push_alone_and_run_again(
+    sandbox_place: Place, services: Services, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "arrived")
+    install_hook(services, "pre-receive", f'kill -9 "$(cat {tmp_path}/pid)"')
+    install_hook(services, "post-receive", f"echo yes >{tmp_path}/arrived")
+    assert run_until_killed(sandbox_place, tmp_path / "pid").returncode == -signal.SIGKILL
+    assert (tmp_path / "arrived").read_text() == "yes\n"
+
+    promotion = sandbox_place.promote()
+
+    assert promotion.patch.changed is False
+    assert_promoted_once(sandbox_place, DIGEST)
+
+
+def test_killed_when_the_commit_is_there_and_run_again(
+    sandbox_place: Place, services: Services, tmp_path: Path
+) -> None:
+    install_hook(services, "post-receive", f'kill -9 "$(cat {tmp_path}/pid)"')
+    assert run_until_killed(sandbox_place, tmp_path / "pid").returncode == -signal.SIGKILL
+
+    promotion = sandbox_place.promote()
+
+    assert (promotion.patch.commit, promotion.patch.changed) == (sandbox_place.commits()[0], False)
+    assert_promoted_once(sandbox_place, DIGEST)
