@@ -59,7 +59,7 @@ def describe_tls_error(host: str, error: requests.exceptions.SSLError) -> Distri
         )
     if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
         return DistributionError(
-            f"{host} does not speak TLS: {reason}",
+            f"{host} does not speak TLS",
             hint="It may speak plain HTTP: then --plain-http says that this is meant.",
         )
     return DistributionError(f"{host} broke off TLS: {reason}", retryable=True)

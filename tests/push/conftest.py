@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bare_machine import few_certificates, home
+from image_checks import UnpackedImage, validate_image
+from model_files import Files
+from modelcar.base import FetchedBase
+from modelcar.distribution.client import Access, Registry
+from modelcar.distribution.destination import Destination
+from modelcar.distribution.layout import Layout
+from modelcar.distribution.repository import Repository
+from modelcar.plan import make_plan
+from modelcar.progress import Progress
+from modelcar.push import PushedImage, push
+from modelcar.reference import Digest, Platform
+from registry_service import Running, serve
+
+__all__ = ["few_certificates", "home"]
+
+AMD64 = Platform("linux", "amd64")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    with serve(tmp_path / "registry") as it:
+        yield it
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Running]:
+    """A second registry."""
+    with serve(tmp_path / "elsewhere") as it:
+        yield it
+
+
+@pytest.fixture
+def real_repository() -> Repository:
+    """A fresh repository of a real registry."""
+    if not os.environ.get("REAL_OCI_REGISTRY"):
+        pytest.skip("REAL_OCI_REGISTRY is not set")
+    name = f"team/model-{uuid.uuid4().hex}"
+    return Repository(Registry(os.environ["REAL_OCI_REGISTRY"], name, Access(plain_http=True)), name)
+
+
+@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real), "layout"])
+def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Destination:
+    """Each kind of place that an image can be pushed to."""
+    if request.param == "layout":
+        return Layout(tmp_path / "layout")
+    if request.param == "real":
+        real: Repository = request.getfixturevalue("real_repository")
+        return real
+    sandbox: Running = request.getfixturevalue("running")
+    return sandbox.repository()
+
+
+PushFiles = Callable[..., PushedImage]
+
+
+@pytest.fixture
+def push_files() -> PushFiles:
+    """Plan and push in one call."""
+
+    def plan_and_push(
+        source: Files,
+        destination: Destination,
+        *,
+        tags: Sequence[str] = ("v1",),
+        previous: Sequence[str] = ("v1",),
+        base: FetchedBase | None = None,
+        platform: Platform = AMD64,
+        progress: Progress | None = None,
+        concurrency: int = 4,
+    ) -> PushedImage:
+        plan = make_plan(source.snapshot(), destination, platform=platform, base=base, previous=previous)
+        return push(plan, source, destination, tags=lambda _: tags, progress=progress, concurrency=concurrency)
+
+    return plan_and_push
+
+
+@pytest.fixture
+def pull() -> Callable[[Destination, str], UnpackedImage]:
+    """Read an image back by tag or digest, and prove that its parts belong together."""
+
+    def read(destination: Destination, reference: str) -> UnpackedImage:
+        stored = destination.find_manifest(reference)
+        assert stored is not None
+        if isinstance(destination, Repository):
+            return validate_image(destination.read_blob, stored.content)
+        assert isinstance(destination, Layout)
+        directory = Path(destination.name.removeprefix("oci-layout:"))
+
+        def read_file(digest: Digest) -> bytes:
+            return (directory / "blobs/sha256" / digest.hex).read_bytes()
+
+        return validate_image(read_file, stored.content)
+
+    return read
