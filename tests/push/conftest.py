@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -102,3 +103,15 @@ def pull() -> Callable[[Destination, str], UnpackedImage]:
         return validate_image(read_file, stored.content)
 
     return read
+
+
+@pytest.fixture
+def log_in(home: Path) -> Callable[[str], None]:
+    """Leave a password for a registry where docker keeps it."""
+
+    def write(registry: str) -> None:
+        path = home / ".docker" / "config.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps({"auths": {registry: {"username": "robot", "password": "secret"}}}))
+
+    return write

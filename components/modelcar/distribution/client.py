@@ -27,6 +27,7 @@ COMMIT_TIMEOUT_S = 1800.0
 """Registries hash, move or copy a blob before they answer the last request of its upload."""
 
 _TRANSIENT = frozenset({408, 425, 429})
+_NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 """Registries that answer under another name than images are called by."""
 
@@ -69,6 +70,7 @@ class Registry:
         self.host = host
         self._session = new_session(access.ca_file, access.connections)
         self._base = self._find_base(access)
+        self._admitted = False
         self._authorizer = Authorizer(
             host,
             find_credentials(host, repository, authfile=access.authfile),
@@ -87,7 +89,7 @@ class Registry:
         timeout_s: float = ANSWER_TIMEOUT_S,
         stream: bool = False,
     ) -> requests.Response:
-        """Send one request; a challenge is answered once, if the body can be sent again.
+        """Send one request; a 401 is answered once by asking again.
 
         Args:
             method: HTTP method.
@@ -117,8 +119,10 @@ class Registry:
                 stream=stream,
             )
             if response.status_code != HTTPStatus.UNAUTHORIZED or not ours or attempt == 2:
+                self._admitted |= ours and response.status_code not in _NOT_ADMITTED
                 return response
-            if not self._authorizer.challenged(response, scope):
+            # Who was let in before is asked for no other password; then one 401 is a hiccup of the registry.
+            if not (self._authorizer.challenged(response, scope) or self._admitted):
                 return response
             response.close()
         raise AssertionError(attempt)  # pragma: no cover
