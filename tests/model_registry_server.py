@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,3 +115,55 @@ class Mortal:
                 self.lives -= 1
             dead = self.lives is not None and self.lives < 0
         return (answering("400 Bad Request", b"{}") if dead else self._app)(environ, start_response)
+
+
+class Empty(http.server.ThreadingHTTPServer):
+    """A Model Registry without models that also answers as a proxy, and behind TLS; it keeps what it was told.
+
+    Attributes:
+        told: Path, or URL as a proxy gets it, and headers of each request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.told: list[tuple[str, dict[str, str]]] = []
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that does not trust us hangs up."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Empty
+
+    def do_GET(self) -> None:
+        self.server.told.append((self.path, dict(self.headers.items())))
+        found = self.path.partition("?")[0].endswith("registered_models")
+        body = NO_MODELS if found else b'{"message": "none"}'
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_CONNECT(self) -> None:
+        self.server.told.append((self.path, dict(self.headers.items())))
+        self.send_response(403)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve_empty(context: ssl.SSLContext | None = None) -> Iterator[Empty]:
+    """Run one on a free port, behind TLS when there is a context."""
+    with Empty() as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,3 +83,11 @@ def serve() -> Iterator[Callable[[WSGIApplication], str]]:
     yield start
     for service in services:
         service.stop()
+
+
+@pytest.fixture
+def unused_address() -> str:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{taken.getsockname()[1]}"

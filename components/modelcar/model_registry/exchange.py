@@ -113,13 +113,14 @@ def _unbound_client() -> Any:
             self, method: str, url: str, header_params: Any = None, body: Any = None, *_: Any, **__: Any
         ) -> Any:
             path = self.target.base + url.removeprefix(GENERATED_BASE)
+            arguments = _find_proxy(self.target.url)
+            arguments["headers"] |= {**(header_params or {}), **self.target.token.headers()}
             answer = await self.session.request(
                 method,
                 URL(self.target.url + path, encoded=True),
-                headers={**(header_params or {}), **self.target.token.headers()},
                 json=body,
                 allow_redirects=False,
-                **_find_proxy(self.target.url),
+                **arguments,
             )
             return RESTResponse(answer)
 
@@ -144,13 +145,14 @@ def _find_proxy(url: str) -> dict[str, Any]:
     proxies = getproxies()
     named = None if proxy_bypass(parts.netloc) else proxies.get(parts.scheme) or proxies.get("all")
     if not named:
-        return {}
+        return {"headers": {}}
     proxy = urlsplit(named if "://" in named else f"http://{named}")
     user, at, address = proxy.netloc.rpartition("@")
-    found: dict[str, Any] = {"proxy": f"{proxy.scheme}://{address}"}
-    if at:
-        credentials = base64.b64encode(unquote(user).encode()).decode()
-        found["proxy_headers"] = {"Proxy-Authorization": f"Basic {credentials}"}
+    credentials = base64.b64encode(unquote(user).encode()).decode()
+    headers = {"Proxy-Authorization": f"Basic {credentials}"} if at else {}
+    found: dict[str, Any] = {"proxy": f"{proxy.scheme}://{address}", "headers": {}}
+    # A proxy sees all of a plain request, and of an encrypted one only the request for a tunnel.
+    found["headers" if parts.scheme == "http" else "proxy_headers"] = headers
     return found
 
 

@@ -88,6 +88,8 @@ def describe_connection(url: str, error: aiohttp.ClientError | OSError) -> Model
         reason = "it did not answer in time"
     elif isinstance(error, aiohttp.ClientOSError):
         reason = error.strerror or "the connection failed"
+    elif isinstance(error, aiohttp.ClientHttpProxyError):
+        reason = f"the proxy answered {error.status}"
     elif isinstance(error, aiohttp.ClientResponseError):
         # Its text is not quoted: it knows the request's headers.
         reason = "it does not speak HTTP"
