@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
+
+import pytest
 
 # huggingface_hub reads these when it is imported. Without them it would ask huggingface.co which agents there are,
 # whatever endpoint it is given, and keep the answer in the home directory.
@@ -13,3 +16,14 @@ _home = tempfile.TemporaryDirectory(prefix="hf-home-")  # goes with the process
 os.environ["HF_HOME"] = _home.name
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
     os.environ.pop(name, None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped for want of what, a line each: a server's variable, a program, an extra."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped {count}: {reason}")
