@@ -14,6 +14,7 @@ from modelcar.plan import ImagePlan, make_plan
 from modelcar.progress import Progress
 from modelcar.push import CONCURRENCY, PushedImage, push
 from modelcar.reference import Digest, ImageReference, LayoutReference, Platform
+from modelcar.retry import retry
 from modelcar.snapshot import Source
 from modelcar.sources.open import open_source
 
@@ -77,7 +78,7 @@ def prepare(request: BuildRequest, access: Access) -> Build:
         ignore=request.ignore,
         allow_pickle=request.allow_pickle,
     )
-    snapshot = source.snapshot()
+    snapshot = retry(source.snapshot)
     base = fetch_base(request.base_image, request.platform, access) if request.base_image is not None else None
     destination = open_destination(request.destination, access)
     previous = [*map(str, request.previous), *_friendly_tags(request.destination)]

@@ -17,9 +17,10 @@ from modelcar.build import Build, BuildRequest, execute, prepare
 from modelcar.delivery.inference_service import Edit
 from modelcar.delivery.repository import Delivered, Manifest, Repository, Target, deliver, open_repository
 from modelcar.distribution.client import Access
-from modelcar.errors import Held, ImageNotFound, InvalidReference
+from modelcar.errors import Held, ImageNotFound, InvalidReference, VersionConflict
 from modelcar.model_registry.client import Connection
-from modelcar.model_registry.registration import RegisteredVersion, Registration, check, register
+from modelcar.model_registry.registration import Existing, RegisteredVersion, Registration, check, register
+from modelcar.plan import make_plan
 from modelcar.progress import Progress, Silence
 from modelcar.push import CONCURRENCY, PushedImage
 from modelcar.reference import Digest, ImageReference
@@ -94,9 +95,10 @@ def promote(
         tell(f"checking {spec.inference_service.repository}, {spec.model_registry.url} and {spec.image.repository}")
         manifest = repository.read()
         repository.check_write_access()
-        check(registry, spec.model_registry.registered_model, spec.model_registry.version)
+        existing = check(registry, spec.model_registry.registered_model, spec.model_registry.version)
         tell(f"resolving {spec.model.source}")
         build = prepare(build_request(spec, manifest), access)
+        refuse_other_image(spec, existing, build)
         tell(f"pushing {len(build.plan.snapshot.files)} files to {build.destination.name}")
         with show_progress(build.plan.size_bytes) as progress:
             image = execute(build, concurrency=concurrency, progress=progress)
@@ -132,6 +134,32 @@ def build_request(spec: PromotionSpec, manifest: Manifest | None = None) -> Buil
         base_image=spec.image.base_image,
         platform=spec.image.platform,
         previous=_serving_digest(spec.image.repository, manifest) if manifest is not None else (),
+    )
+
+
+def refuse_other_image(spec: PromotionSpec, existing: Existing, build: Build) -> None:
+    """Find out before bytes move that the version's name is taken by an image that this model cannot become.
+
+    What only the bytes can tell, such as the content of a directory's files, is found out when they were pushed.
+
+    Raises:
+        VersionConflict: The version exists with an image in another repository, or with other files.
+    """
+    if existing.uri is None:
+        return
+    taken = _image_at(existing.uri)
+    if taken is not None and taken.name == spec.image.repository.name and taken.digest is not None:
+        plan = build.plan
+        same = make_plan(
+            plan.snapshot, build.destination, platform=plan.platform, base=plan.base, previous=[str(taken.digest)]
+        )
+        gone = build.destination.find_manifest(str(taken.digest)) is None
+        if gone or all(planned.candidate is not None for planned in same.layers if planned.layer.files):
+            return
+    raise VersionConflict(
+        f"version {spec.model_registry.version} of {spec.model_registry.registered_model} exists in the Model Registry "
+        f"with {existing.uri}, and {build.plan.snapshot.uri} is another model or goes elsewhere",
+        hint="Choose another version name; a version never changes its image.",
     )
 
 
@@ -215,8 +243,14 @@ def patch(
 
 
 def _serving_digest(repository: ImageReference, manifest: Manifest) -> tuple[Digest, ...]:
-    try:
-        serving = ImageReference.parse(manifest.storage_uri.removeprefix("oci://"))
-    except InvalidReference:
+    serving = _image_at(manifest.storage_uri)
+    if serving is None or serving.name != repository.name or serving.digest is None:
         return ()
-    return (serving.digest,) if serving.name == repository.name and serving.digest is not None else ()
+    return (serving.digest,)
+
+
+def _image_at(uri: str) -> ImageReference | None:
+    try:
+        return ImageReference.parse(uri.removeprefix("oci://"))
+    except InvalidReference:
+        return None

@@ -19,9 +19,9 @@ from modelcar_sandbox.model_registry.app import create_app as create_model_regis
 from modelcar_sandbox.oci_registry.app import create_app as create_oci_registry
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 from modelcar_sandbox.service import Service
-from promotion.kills import Killer
 from promotion.place import TIMEOUT_S, Place
 from promotion.services import Services, Watched
+from promotion.traps import Trap
 from wsgi_faults import Faults
 from wsgi_recorder import Recorder
 
@@ -47,10 +47,10 @@ def services(template: Path, tmp_path: Path) -> Iterator[Services]:
     with ExitStack() as running:
         watched = {}
         for name, application in applications.items():
-            killer = Killer(application)
-            faults = Faults(killer)
+            trap = Trap(application)
+            faults = Faults(trap)
             recorder = Recorder(faults)
-            watched[name] = Watched(running.enter_context(Service(recorder)).url, recorder, faults, killer)
+            watched[name] = Watched(running.enter_context(Service(recorder)).url, recorder, faults, trap)
         yield Services(directory, **watched)
 
 

@@ -35,8 +35,7 @@ image:
 modelRegistry:
   url: {model_registry}
   registeredModel: {registered_model}
-  version: {version}
-inferenceService:
+{version}inferenceService:
   repository: {git}
   branch: main
   path: {path}
@@ -89,7 +88,7 @@ class Place:
         return {**kept, "HF_HUB_DISABLE_TELEMETRY": "1", **self.environment}
 
     def spec_text(self, *, more: str = "", **changes: str) -> str:
-        """A PromotionSpec; `changes` by the names in `_SPEC`, `more` are lines of the top level."""
+        """A PromotionSpec; `changes` by the names in `_SPEC`, `more` are whole lines of the top level."""
         values = {
             "source": f"hf://{self.model}",
             "registry": self.registry,
@@ -97,31 +96,37 @@ class Place:
             "base_image": self.base_image,
             "model_registry": self.model_registry,
             "registered_model": self.registered_model,
-            "version": "null",
             "git": self.git,
             "path": MANIFEST,
             "name": INFERENCE_SERVICE,
             "namespace": NAMESPACE,
         }
-        return _SPEC.format(more=more, **{**values, **changes})
+        version = f"  version: {changes.pop('version')}\n" if "version" in changes else ""
+        return _SPEC.format(more=more, version=version, **{**values, **changes})
 
     def spec(self, *, more: str = "", **changes: str) -> PromotionSpec:
         """The same, read."""
-        return parse_spec(self.spec_text(more=more, **changes).replace("  version: null\n", ""), name="promotion.yaml")
+        return parse_spec(self.spec_text(more=more, **changes), name="promotion.yaml")
 
-    def spec_file(self, file: str = "promotion.yaml", **changes: str) -> Path:
+    def spec_file(self, file: str = "promotion.yaml", *, more: str = "", **changes: str) -> Path:
         """The same, in a file of that name."""
         path = self.root / file
-        path.write_text(self.spec_text(**changes).replace("  version: null\n", ""))
+        path.write_text(self.spec_text(more=more, **changes))
         return path
 
     def promote(self, *, more: str = "", **changes: str) -> Promotion:
         """Promote in this process."""
         return promote(self.spec(more=more, **changes), access=Access(plain_http=True))
 
-    def command(self, spec: Path, *options: str) -> list[str]:
+    def command(self, spec: Path) -> list[str]:
         """`modelcar promote` as a command line."""
-        return [*MODELCAR, "promote", "--plain-http", "--json", str(spec), *options]
+        return [*MODELCAR, "promote", "--plain-http", "--json", str(spec)]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `modelcar` in a process of its own."""
+        return subprocess.run(
+            [*MODELCAR, *arguments], env=self.process_environment, capture_output=True, text=True, check=False
+        )
 
     def git_run(self, *arguments: str, directory: Path | None = None) -> bytes:
         """Run git as the people who own the repository; returns its standard output."""

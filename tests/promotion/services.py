@@ -8,19 +8,19 @@ from pathlib import Path
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.hub import Hub
 from modelcar_sandbox.sandbox import DEMO_MODEL
-from promotion.kills import Killer
+from promotion.traps import Trap
 from wsgi_faults import Faults
 from wsgi_recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One of the sandbox's services: what it was asked, how to break it, and how to kill who asks."""
+    """One of the sandbox's services: what it was asked, how to break it, and what else to do when it is asked."""
 
     url: str
     recorder: Recorder
     faults: Faults
-    killer: Killer
+    trap: Trap
 
     @property
     def address(self) -> str:

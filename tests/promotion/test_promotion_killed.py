@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from promotion.kills import Point
 from promotion.place import Place, assert_promoted_once
 from promotion.services import Services
+from promotion.traps import Point
 
 DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
 
@@ -50,8 +50,8 @@ def install_hook(services: Services, name: str, script: str) -> Path:
 def test_killed_at_a_request_and_run_again(
     sandbox_place: Place, services: Services, tmp_path: Path, point: Point
 ) -> None:
-    killer = (services.registry if point.server == "registry" else services.model_registry).killer
-    killer.arm(point, tmp_path / "pid")
+    trap = (services.registry if point.server == "registry" else services.model_registry).trap
+    trap.set(point, lambda: os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL))
     done = run_until_killed(sandbox_place, tmp_path / "pid")
     assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -1,14 +1,11 @@
-"""A middleware that kills a promotion when a server has come to a chosen request."""
+"""A middleware that does something, such as killing a promotion, when a server has come to a chosen request."""
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wsgi_recorder import Body
@@ -16,17 +13,17 @@ from wsgi_recorder import Body
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MIDDLE_BYTES = 1 << 20
+MIDDLE_BYTES = 8192  # even the layer of small files is larger
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """When to kill.
+    """When it happens.
 
     Attributes:
         server: Which one.
-        when: Before the server does what it is asked, in the middle of the body, or when it has done it and has not
-            answered yet.
+        when: Before the server does what it is asked (it then answers 503), in the middle of the body, or when it has
+            done it and has not answered yet.
         method: Of the request.
         path: Regular expression, searched for in the path.
         nth: Of the requests of this kind, counted from 1.
@@ -42,38 +39,34 @@ class Point:
         return f"{self.when} {self.method} {self.path.strip('/$')} {self.nth}"
 
 
-class Killer:
-    """Kills once; does nothing before `arm`."""
+class Trap:
+    """Springs once; does nothing before `set`."""
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
         self._lock = threading.Lock()
         self._point: Point | None = None
-        self._victim = Path()
+        self._action: Callable[[], object] = lambda: None
         self._count = 0
 
-    def arm(self, point: Point, victim: Path) -> None:
-        """Kill the process whose id is in the file `victim` at `point`."""
+    def set(self, point: Point, action: Callable[[], object]) -> None:
+        """Call `action` at `point`; the request waits until it returns."""
         with self._lock:
-            self._point, self._victim, self._count = point, victim, 0
+            self._point, self._action, self._count = point, action, 0
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         when = self._due(environ)
         if when == "before":
-            self.kill()
+            self._action()
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return []
         if when == "amid":
-            environ["wsgi.input"] = _LastBytes(environ["wsgi.input"], self)
+            environ["wsgi.input"] = _Interrupted(environ["wsgi.input"], self._action)
         answer = self._app(environ, start_response)
         if when == "after":
             answer = list(answer)
-            self.kill()
+            self._action()
         return answer
-
-    def kill(self) -> None:
-        """Do it."""
-        os.kill(int(self._victim.read_text()), signal.SIGKILL)
 
     def _due(self, environ: WSGIEnvironment) -> str | None:
         with self._lock:
@@ -89,18 +82,20 @@ class Killer:
             return point.when
 
 
-class _LastBytes(Body):
-    """Kills whoever sends this body when a part of it has arrived."""
+class _Interrupted(Body):
+    """Calls the action when a part of the body has arrived."""
 
-    def __init__(self, stream: Any, killer: Killer) -> None:
+    def __init__(self, stream: Any, action: Callable[[], object]) -> None:
         super().__init__(stream)
-        self._killer: Killer | None = killer
+        self._action: Callable[[], object] | None = action
         self._left = MIDDLE_BYTES
 
     def take(self, read: Any, size: int | None) -> bytes:
-        data = super().take(read, self._left if size is None or self._killer else size)
+        if self._action is None:
+            return super().take(read, size)
+        data = super().take(read, self._left if size is None else min(size, self._left))
         self._left -= len(data)
-        if self._killer is not None and self._left <= 0:
-            self._killer.kill()
-            self._killer = None
+        if self._left <= 0:
+            self._action()
+            self._action = None
         return data
