@@ -6,20 +6,22 @@ import http.server
 import json
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
 
+from modelcar.errors import ImageNotFound
 from modelcar.model_registry.client import Connection
-from modelcar.model_registry.registration import Registration
+from modelcar.model_registry.registration import RegisteredVersion, Registration, register
 from modelcar.reference import Digest, ImageReference
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+ALL = ("registered_model", "model_version", "model_artifact")
 OLD = "/api/model_registry/v1alpha3"
 
 
@@ -71,6 +73,41 @@ class Server:
             "size_bytes": 40_000_000_000,
         }
         return Registration(**(wanted | changes))
+
+
+def confirmed() -> None:
+    """The image's registry holds the digest."""
+
+
+def unheld() -> None:
+    raise ImageNotFound("the image is not there")
+
+
+def never() -> None:
+    raise AssertionError("asked again for what is known")
+
+
+def make(server: Server, registration: Registration, confirm: Callable[[], None] = confirmed) -> RegisteredVersion:
+    return register(server.connect(), registration, confirm)
+
+
+def by_hand(server: Server, registration: Registration, **version: Any) -> tuple[str, str]:
+    """A model and a version that people made; their ids."""
+    model = server.post("/registered_models", name=registration.registered_model)
+    made = server.post("/model_versions", name=registration.version, registeredModelId=model["id"], **version)
+    return model["id"], made["id"]
+
+
+def assert_one_of_each(server: Server, registered: RegisteredVersion) -> None:
+    model = server.get("/registered_model", name=registered.registered_model.replace("_", r"\_"))
+    assert model["id"] == registered.registered_model_id
+    assert [one["id"] for one in server.versions(model["id"])] == [registered.model_version_id]
+    (artifact,) = server.artifacts(registered.model_version_id)
+    assert (artifact["id"], artifact["uri"], artifact["state"]) == (
+        registered.model_artifact_id,
+        registered.uri,
+        "LIVE",
+    )
 
 
 def image(content: str = "weights", repository: str = "team/model") -> ImageReference:

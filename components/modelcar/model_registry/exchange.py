@@ -127,11 +127,8 @@ def _unbound_client() -> Any:
         def response_deserialize(self, response_data: Any, response_types_map: Any = None) -> Any:
             if not 200 <= response_data.status < 300:
                 return super().response_deserialize(response_data, response_types_map)  # raises
-            return ApiResponse(
-                status_code=response_data.status,
-                data=json.loads(response_data.data),
-                raw_data=response_data.data,
-            )
+            content = response_data.data
+            return ApiResponse(status_code=response_data.status, data=json.loads(content), raw_data=content)
 
     return RewritingClient(Configuration(host=""))
 
