@@ -6,6 +6,7 @@ import base64
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Place:
         registered_model: In the Model Registry.
         git: URL of the GitOps repository.
         git_token: What git is told, by the environment; None where nobody asks.
+        secrets: More variables for a promotion.
     """
 
     root: Path
@@ -71,13 +73,14 @@ class Place:
     registered_model: str
     git: str
     git_token: str | None = field(default=None, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables for a promotion."""
         hosts = ",".join({"127.0.0.1", self.registry.partition(":")[0]})
         token = {"MODELCAR_GIT_TOKEN": self.git_token} if self.git_token else {}
-        return {"HF_ENDPOINT": self.hub_url, "NO_PROXY": hosts, "no_proxy": hosts, **token}
+        return {"HF_ENDPOINT": self.hub_url, "NO_PROXY": hosts, "no_proxy": hosts, **token, **self.secrets}
 
     @property
     def process_environment(self) -> dict[str, str]:
