@@ -10,7 +10,7 @@ import requests
 
 from modelcar.promotion import promote
 from modelcar.spec import load_spec
-from modelcar_sandbox.demo_model import SHARDS
+from modelcar_sandbox.demo_model import SHARDS, write_demo_model
 from modelcar_sandbox.git_tree import MANIFEST
 from modelcar_sandbox.sandbox import Sandbox
 from promotion.place import MODEL_LABEL, PLACEHOLDER, VERSION_LABEL, Place
@@ -155,3 +155,18 @@ def test_the_sandbox_as_it_comes_up_takes_the_promotion_that_it_offers(
 
     assert (str(promotion.push.digest), promotion.patch.changed) == (DIGEST, True)
     assert (again.push.bytes_read, again.push.bytes_uploaded, again.patch.changed) == (0, 0, False)
+
+
+def test_a_directory_with_the_same_files_is_the_same_image_and_promotes_nothing_new(
+    sandbox_place: Place, tmp_path: Path
+) -> None:
+    hub = sandbox_place.promote()
+    write_demo_model(tmp_path / "model")
+
+    directory = sandbox_place.promote(source=(tmp_path / "model").as_uri())
+
+    assert directory.push.digest == hub.push.digest
+    assert directory.push.bytes_uploaded == 0
+    assert directory.register.created == ()
+    assert (directory.patch.commit, directory.patch.changed) == (None, False)
+    assert len(sandbox_place.commits()) == 2

@@ -1,0 +1,130 @@
+"""What would stop a promotion after hours of bytes stops it before the first; and keys that reruns go by stay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelcar.errors import ManifestShapeError, ModelRegistryError, RegistryAccessDenied, SourceNotFound
+from modelcar.model_registry.registration import RegisteredVersion
+from modelcar.promotion import compute_promotion_key
+from modelcar.push import PushedImage
+from modelcar.reference import Digest
+from modelcar.snapshot import ModelSnapshot
+from modelcar.spec import PromotionSpec, parse_spec
+from promotion.place import Place
+from promotion.services import Services
+from wsgi_faults import Fault
+
+ALWAYS = 10_000
+SPEC = """\
+apiVersion: modelcar.dev/v1alpha1
+kind: PromotionSpec
+model: {source: hf://org/name}
+image: {repository: registry.example/models/name, baseImage: scratch}
+modelRegistry: {url: https://models.example, registeredModel: name, version: v1}
+inferenceService:
+  {repository: https://git.example/team/gitops.git, path: apps/name.yaml, name: name, namespace: serving}
+"""
+DIGEST = Digest("a" * 64)
+IMAGE = PushedImage(
+    image=f"registry.example/models/name@{DIGEST}",
+    digest=DIGEST,
+    tags=("latest",),
+    size_bytes=1,
+    layers=(),
+    snapshot=ModelSnapshot("hf://org/name", "main", "b" * 40, (), ()),
+    content_key="c" * 64,
+    bytes_read=0,
+    bytes_uploaded=0,
+    bytes_reused=1,
+    seconds=0.0,
+)
+REGISTERED = RegisteredVersion("1", "2", "3", "name", "v1", f"oci://registry.example/models/name@{DIGEST}", ())
+
+
+def test_no_such_inference_service(sandbox_place: Place, services: Services) -> None:
+    with pytest.raises(ManifestShapeError, match="has no InferenceService other"):
+        sandbox_place.promote(name="other")
+
+    assert services.hub.recorder.requests == []
+    assert services.registry.recorder.requests == []
+    assert services.model_registry.recorder.requests == []
+
+
+def test_a_model_registry_that_does_not_let_us_in(sandbox_place: Place, services: Services) -> None:
+    services.model_registry.faults.add(Fault.answer("GET", "/api/", 403, times=ALWAYS))
+
+    with pytest.raises(ModelRegistryError, match="does not allow this"):
+        sandbox_place.promote()
+
+    assert services.hub.recorder.requests == []
+    assert services.registry.recorder.requests == []
+
+
+def test_a_registry_that_we_may_only_read(sandbox_place: Place, services: Services) -> None:
+    services.registry.faults.add(Fault.answer("POST", "/uploads/", 403, times=ALWAYS))
+
+    with pytest.raises(RegistryAccessDenied):
+        sandbox_place.promote()
+
+    assert services.hub.recorder.seen("GET", "/resolve/") == []
+    assert services.model_registry.writes() == []
+    assert len(sandbox_place.commits()) == 1
+
+
+def test_no_such_model(sandbox_place: Place, services: Services) -> None:
+    with pytest.raises(SourceNotFound):
+        sandbox_place.promote(source="hf://sandbox/nothing")
+
+    assert services.registry.writes() == []
+    assert services.model_registry.writes() == []
+
+
+def test_an_image_that_vanished_is_not_called_live(sandbox_place: Place, services: Services) -> None:
+    # The registry says yes to the manifest and gives it back once, as one with an eager clean-up might.
+    services.registry.faults.add(Fault.answer("GET", "/manifests/sha256:", 404, nth=3, times=ALWAYS))
+
+    with pytest.raises(Exception, match="is not there any more"):
+        sandbox_place.promote()
+
+    [version] = sandbox_place.versions()
+    assert [artifact["state"] for artifact in sandbox_place.artifacts(version["id"])] == ["PENDING"]
+    assert len(sandbox_place.commits()) == 1
+
+    services.registry.faults.clear()
+    assert sandbox_place.promote().patch.changed
+    assert [artifact["state"] for artifact in sandbox_place.artifacts(version["id"])] == ["LIVE"]
+
+
+def spec(old: str = "", new: str = "") -> PromotionSpec:
+    return parse_spec(SPEC.replace(old, new), name="promotion.yaml", env={})
+
+
+def test_a_promotion_key_never_changes() -> None:
+    # It stands in commits that reruns look for.
+    assert compute_promotion_key(spec(), IMAGE, REGISTERED) == (
+        "5788ea567afae094e7c04892369c86688511481b21e26e311e121a51eb5c9891"
+    )
+
+
+def test_a_promotion_key_tells_promotions_apart_and_nothing_else() -> None:
+    snapshot = IMAGE.snapshot
+    others = [
+        compute_promotion_key(spec(), replace(IMAGE, content_key="d" * 64), REGISTERED),
+        compute_promotion_key(spec(), replace(IMAGE, snapshot=replace(snapshot, uri="hf://org/fork")), REGISTERED),
+        compute_promotion_key(spec(), replace(IMAGE, snapshot=replace(snapshot, commit_hash="e" * 40)), REGISTERED),
+        compute_promotion_key(spec(), IMAGE, replace(REGISTERED, registered_model="other")),
+        compute_promotion_key(spec(), IMAGE, replace(REGISTERED, version="v2")),
+        compute_promotion_key(spec("git.example", "git.other"), IMAGE, REGISTERED),
+        compute_promotion_key(spec("path: ", "branch: next, path: "), IMAGE, REGISTERED),
+        compute_promotion_key(spec("apps/name.yaml", "apps/other.yaml"), IMAGE, REGISTERED),
+        compute_promotion_key(spec("name: name,", "name: other,"), IMAGE, REGISTERED),
+        compute_promotion_key(spec("serving", "staging"), IMAGE, REGISTERED),
+    ]
+    ours = compute_promotion_key(spec(), IMAGE, REGISTERED)
+    assert len({ours, *others}) == 1 + len(others)
+
+    same = replace(IMAGE, tags=(), bytes_read=7, seconds=9.0, snapshot=replace(snapshot, revision="v1.0"))
+    assert compute_promotion_key(spec("https://models.example", "https://m.example"), same, REGISTERED) == ours
