@@ -105,3 +105,17 @@ class Files:
                 if entry[:2] == (path, offset):
                     self._breaks.remove(entry)
                     raise entry[2]
+
+
+class NoCheck:
+    """Looks at a file's bytes and minds nothing."""
+
+    def update(self, block: bytes) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+def no_check(_: ModelFile) -> NoCheck:
+    return NoCheck()

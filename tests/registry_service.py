@@ -19,8 +19,11 @@ class Running:
     def __init__(self, address: str, faults: Faults, recorder: Recorder, directory: Path) -> None:
         self.address, self.faults, self.recorder, self.directory = address, faults, recorder, directory
 
+    def registry(self, access: Access | None = None) -> Registry:
+        return Registry(self.address, "team/model", access or Access())
+
     def repository(self, name: str = "team/model") -> Repository:
-        return Repository(Registry(self.address, name, Access()), name)
+        return Repository(self.registry(), name)
 
     @property
     def sessions_left(self) -> int:

@@ -75,13 +75,18 @@ def fetch_base(reference: ImageReference, platform: Platform, access: Access) ->
     if stored.media_type in INDEX_TYPES:
         stored = _find(repository, str(_select(stored, reference, platform)), reference)
     image = parse_base(str(reference), stored.content, repository.read_blob(parse_config_digest(stored.content)))
-    stated = f"{image.config.get('os')}/{image.config.get('architecture')}"
-    if stated != f"{platform.os}/{platform.architecture}":
+    _check_platform(image.config, reference, platform)
+    return FetchedBase(reference, image, repository)
+
+
+def _check_platform(config: Mapping[str, Any], reference: ImageReference, platform: Platform) -> None:
+    """Many images leave their variant out; only a stated one can be another than asked for."""
+    stated = [config.get("os"), config.get("architecture"), config.get("variant") or platform.variant]
+    if stated[:2] != [platform.os, platform.architecture] or platform.variant not in (None, stated[2]):
         raise DistributionError(
-            f"base image {reference} is for {stated}, not for {platform}",
+            f"base image {reference} is for {'/'.join(str(part) for part in stated if part)}, not for {platform}",
             hint="Name a base image of that platform, or another --platform.",
         )
-    return FetchedBase(reference, image, repository)
 
 
 def _find(repository: Repository, asked: str, reference: ImageReference) -> StoredManifest:

@@ -185,7 +185,7 @@ def test_an_entry_that_is_no_user_and_password_is_named_and_not_quoted(tmp_path:
     assert str(caught.value) == f"{path}: the auth entry of quay.io is not base64 of user:password"
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.text(), st.lists), max_size=3))
 def test_no_auth_file_breaks_the_search(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
     path = write(tmp_path_factory.mktemp("auth") / "auth.json", {"auths": {"quay.io": document}})

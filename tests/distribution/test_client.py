@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +9,10 @@ import pytest
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.repository import Repository
 from modelcar.distribution.upload import Content
-from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, RegistryAccessDenied
+from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound
 from modelcar.reference import Digest
-from modelcar_sandbox.oci_registry import create_app
-from modelcar_sandbox.service import Service
-from wsgi_faults import Fault, Faults, Recorder
+from registry_service import Running, serve
+from wsgi_faults import Fault
 
 LogIn = Callable[..., Path]
 BLOB = b"blob"
@@ -22,35 +20,17 @@ DIGEST = Digest.of(BLOB)
 SCOPE = "repository:team/model:pull"
 
 
-class Running:
-    """The sandbox's registry, seen and broken from outside."""
-
-    def __init__(self, address: str, faults: Faults, recorder: Recorder) -> None:
-        self.address, self.faults, self.recorder = address, faults, recorder
-
-    def registry(self, access: Access | None = None) -> Registry:
-        return Registry(self.address, "team/model", access or Access())
-
-    def repository(self, access: Access | None = None) -> Repository:
-        return Repository(self.registry(access), "team/model")
-
-
-def serve(directory: Path) -> Iterator[Running]:
-    faults = Faults(create_app(directory))
-    recorder = Recorder(faults)
-    with Service(recorder) as service:
-        yield Running(service.address, faults, recorder)
-
-
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    yield from serve(tmp_path / "registry")
+    with serve(tmp_path / "registry") as it:
+        yield it
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Running]:
     """A second registry: another port is another host."""
-    yield from serve(tmp_path / "elsewhere")
+    with serve(tmp_path / "elsewhere") as it:
+        yield it
 
 
 def logged_in(running: Running, log_in: LogIn) -> Registry:
@@ -218,60 +198,6 @@ def test_an_error_tells_how_long_the_registry_wants_to_be_left_alone(running: Ru
     registry = running.registry()
     error = registry.error(registry.request("PUT", "/v2/a/blobs/uploads/1", scope=SCOPE), "push to a")
     assert (error.retryable, error.retry_after_s) == (True, 7.0)
-
-
-ERRORS = [
-    (400, "MANIFEST_INVALID", False),
-    (408, None, True),
-    (409, None, False),
-    (413, None, False),
-    (416, "RANGE_INVALID", False),
-    (429, "TOOMANYREQUESTS", True),
-    (500, None, True),
-    (502, None, True),
-    (503, "UNAVAILABLE", True),
-]
-
-
-@pytest.mark.parametrize(("status", "code", "retryable"), ERRORS)
-def test_an_error_tells_status_code_and_message(
-    running: Running, status: int, code: str | None, retryable: bool
-) -> None:
-    body = json.dumps({"errors": [{"code": code, "message": "no room"}]}).encode() if code else b"<html>"
-    running.faults.add(Fault.answer("GET", "/v2/$", status, body=body))
-    registry = running.registry()
-    error = registry.error(registry.request("GET", "/v2/", scope=SCOPE), "push to team/model")
-    told = f" {code}, no room" if code else ""
-    assert str(error) == f"{running.address}: push to team/model: HTTP {status}{told}"
-    assert (error.status, error.code, error.retryable) == (status, code, retryable)
-
-
-def test_what_a_registry_says_of_its_refusal_is_told(running: Running) -> None:
-    body = b'{"errors":[{"code":"DENIED","message":"quota exceeded"}]}'
-    running.faults.add(Fault.answer("POST", "/uploads/", 403, body=body))
-    with pytest.raises(RegistryAccessDenied) as caught:
-        running.repository().check_access()
-    assert str(caught.value) == (
-        f"{running.address} refused to push to team/model without credentials (HTTP 403 DENIED, quota exceeded)"
-    )
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"errors":[]}', b'{"errors":{}}', b'{"errors":[7]}', b"\xff\xfe"])
-def test_an_error_without_a_readable_body_is_still_told(running: Running, body: bytes) -> None:
-    running.faults.add(Fault.answer("GET", "/v2/$", 418, body=body))
-    registry = running.registry()
-    error = registry.error(registry.request("GET", "/v2/", scope=SCOPE), "pull team/model:1")
-    assert str(error) == f"{running.address}: pull team/model:1: HTTP 418"
-
-
-def test_a_registry_that_knows_no_such_repository_says_so(running: Running) -> None:
-    body = b'{"errors":[{"code":"NAME_UNKNOWN","message":"project team not found"}]}'
-    running.faults.add(Fault.answer("POST", "/uploads/", 404, body=body))
-    with pytest.raises(ImageNotFound) as caught:
-        running.repository().check_access()
-    assert str(caught.value) == (
-        f"{running.address}: push to team/model: HTTP 404 NAME_UNKNOWN, project team not found"
-    )
 
 
 def test_access_is_checked_without_leaving_an_upload_behind(running: Running) -> None:

@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from modelcar.distribution.client import Access, Registry
-from modelcar.distribution.repository import Repository
 from modelcar.distribution.upload import Content
 from modelcar.errors import DistributionError, ImageNotFound, PromotionError, RegistryAccessDenied, SourceError
 from modelcar.reference import Digest
-from modelcar_sandbox.oci_registry import create_app
-from modelcar_sandbox.service import Service
-from wsgi_faults import Fault, Faults, Recorder
+from registry_service import Running, serve
+from wsgi_faults import Fault
 
 SIZE_BYTES = 6 << 20
 UPLOAD = "/blobs/uploads/"
@@ -44,22 +41,10 @@ class Stream:
 DIGEST = Digest.of(b"".join(bytes([number]) * (1 << 20) for number in range(6)))
 
 
-class Running:
-    def __init__(self, address: str, faults: Faults, recorder: Recorder, directory: Path) -> None:
-        self.faults, self.recorder, self.directory = faults, recorder, directory
-        self.repository = Repository(Registry(address, "team/model", Access()), "team/model")
-
-    @property
-    def sessions_left(self) -> int:
-        return sum(1 for path in (self.directory / "uploads").rglob("*") if path.is_file())
-
-
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    faults = Faults(create_app(tmp_path / "registry"))
-    recorder = Recorder(faults)
-    with Service(recorder) as service:
-        yield Running(service.address, faults, recorder, tmp_path / "registry")
+    with serve(tmp_path / "registry") as it:
+        yield it
 
 
 @pytest.fixture(params=["stream", "known"])
@@ -70,9 +55,9 @@ def stream_or_known(request: pytest.FixtureRequest) -> str:
 
 def send(running: Running, kind: str, blob: Stream) -> None:
     if kind == "stream":
-        assert running.repository.write_stream(blob) == DIGEST
+        assert running.repository().write_stream(blob) == DIGEST
     else:
-        running.repository.write_blob(blob, DIGEST)
+        running.repository().write_blob(blob, DIGEST)
 
 
 def body_method(kind: str) -> str:
@@ -84,7 +69,7 @@ def test_a_blob_is_read_once_and_sent_once(running: Running, stream_or_known: st
     send(running, stream_or_known, blob)
     assert blob.passes == 1
     assert sum(request.bytes_received for request in running.recorder.requests) == SIZE_BYTES
-    assert running.repository.has_blob(DIGEST)
+    assert running.repository().has_blob(DIGEST)
 
 
 def test_a_blob_is_sent_with_its_length_stated(running: Running, stream_or_known: str) -> None:
@@ -99,7 +84,7 @@ def test_a_body_that_is_answered_by_an_error_is_sent_again(running: Running, str
     blob = Stream()
     running.faults.add(Fault.answer(body_method(stream_or_known), SESSION, status, after_body_bytes=1 << 20))
     send(running, stream_or_known, blob)
-    assert (blob.passes, running.repository.has_blob(DIGEST), running.sessions_left) == (2, True, 0)
+    assert (blob.passes, running.repository().has_blob(DIGEST), running.sessions_left) == (2, True, 0)
 
 
 @pytest.mark.parametrize("status", [401, 413, 429, 500])
@@ -143,16 +128,16 @@ def test_a_connection_that_is_cut_in_the_body_is_answered_by_a_new_session(
 def test_when_only_the_last_request_fails_no_byte_is_sent_again(running: Running, fault: Fault) -> None:
     stream = Stream()
     running.faults.add(fault)
-    assert running.repository.write_stream(stream) == DIGEST
+    assert running.repository().write_stream(stream) == DIGEST
     assert (stream.passes, running.faults.fired) == (1, fault.times)
-    assert running.repository.has_blob(DIGEST)
+    assert running.repository().has_blob(DIGEST)
     assert running.sessions_left == 0
 
 
 def test_a_known_blob_whose_answer_got_lost_is_not_sent_again(running: Running) -> None:
     blob = Stream()
     running.faults.add(Fault.cut_answer("PUT", SESSION, 0))
-    running.repository.write_blob(blob, DIGEST)
+    running.repository().write_blob(blob, DIGEST)
     assert blob.passes == 1
 
 
@@ -167,7 +152,7 @@ def test_a_lost_session_is_replaced_by_a_new_one(running: Running, stream_or_kno
 def test_a_session_that_is_lost_before_its_last_request_is_replaced_by_a_new_one(running: Running) -> None:
     stream = Stream()
     running.faults.add(Fault.answer("PUT", SESSION, 404, times=3))
-    assert running.repository.write_stream(stream) == DIGEST
+    assert running.repository().write_stream(stream) == DIGEST
     assert (stream.passes, running.sessions_left) == (2, 0)
 
 
@@ -182,7 +167,7 @@ def test_a_session_that_does_not_open_is_asked_for_again(running: Running, strea
 def test_a_registry_that_asks_for_a_second_gets_it(running: Running) -> None:
     running.faults.add(Fault.answer("POST", UPLOAD, 429, headers={"Retry-After": "1"}))
     started = time.monotonic()
-    running.repository.write_blob(Content(b"blob"), Digest.of(b"blob"))
+    running.repository().write_blob(Content(b"blob"), Digest.of(b"blob"))
     assert time.monotonic() - started >= 1
 
 
@@ -223,13 +208,13 @@ def test_what_reading_raises_comes_through_as_it_is_and_ends_the_upload(running:
 def test_a_registry_that_answers_before_it_has_everything_is_not_believed(running: Running) -> None:
     stream = Stream()
     running.faults.add(Fault.answer("PATCH", SESSION, 202, after_body_bytes=1 << 20, drain=False))
-    assert running.repository.write_stream(stream) == DIGEST
+    assert running.repository().write_stream(stream) == DIGEST
     assert stream.passes == 2
 
 
 def test_a_blob_of_another_digest_is_refused_and_not_sent_again(running: Running) -> None:
     blob = Stream()
     with pytest.raises(DistributionError) as caught:
-        running.repository.write_blob(blob, Digest.of(b"other"))
+        running.repository().write_blob(blob, Digest.of(b"other"))
     assert caught.value.code == "DIGEST_INVALID"
     assert (blob.passes, running.sessions_left) == (1, 0)

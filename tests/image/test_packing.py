@@ -76,6 +76,7 @@ def test_a_base_image_with_more_layers_than_that_is_refused() -> None:
     )
 
 
+@settings(deadline=None)
 @given(models())
 def test_every_file_is_in_one_layer_and_layers_keep_the_order(files: tuple[ModelFile, ...]) -> None:
     layers = plan_layers(files, base_layers=0)
@@ -85,6 +86,7 @@ def test_every_file_is_in_one_layer_and_layers_keep_the_order(files: tuple[Model
         assert list(layer.files) == sorted(layer.files, key=lambda file: file.path.encode())
 
 
+@settings(deadline=None)
 @given(models())
 def test_every_parent_of_every_file_is_in_the_first_layer_and_nowhere_else(files: tuple[ModelFile, ...]) -> None:
     first, *others = plan_layers(files, base_layers=0)
@@ -94,13 +96,14 @@ def test_every_parent_of_every_file_is_in_the_first_layer_and_nowhere_else(files
     assert not any(layer.directories for layer in others)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3000))
 def test_however_many_big_files_there_are_they_take_at_most_90_layers(count: int) -> None:
     files = shards(count)
     assert len(plan_layers(files, base_layers=0)) - 1 <= 90
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(models(), st.data())
 def test_a_file_that_grows_within_its_size_class_stays_where_it_is(
     files: tuple[ModelFile, ...], data: st.DataObject
