@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelcar.base import FetchedBase
-from modelcar.distribution.destination import Destination
-from modelcar.image.layer import FileContent, LayerPlan
-from modelcar.image.manifest import Descriptor, layer_contents, parse_layers
+from modelcar.distribution.destination import Destination, check_manifest_size
+from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent, LayerPlan
+from modelcar.image.manifest import Descriptor, build_documents, layer_contents, layer_descriptor, parse_layers
 from modelcar.image.packing import plan_layers
-from modelcar.reference import Platform
+from modelcar.reference import Digest, Platform
 from modelcar.snapshot import ModelFile, ModelSnapshot
 
 
@@ -77,11 +77,31 @@ def make_plan(
 
     Raises:
         UnsafeContent: The base image has too many layers.
-        DistributionError: The registry cannot be asked.
+        DistributionError: The registry cannot be asked, or would not take a manifest with so many files.
     """
     layers = plan_layers(snapshot.files, base_layers=len(base.image.layers) if base is not None else 0)
+    _check_manifest_size(layers, platform, base)
     known = _known_layers(destination, previous)
     return ImagePlan(snapshot, platform, base, tuple(_match(layer, known) for layer in layers))
+
+
+def _check_manifest_size(layers: Sequence[LayerPlan], platform: Platform, base: FetchedBase | None) -> None:
+    """Write the manifest with digests of zeros: its size is known before hours of bytes."""
+    zeros = Digest("0" * 64)
+    described = [
+        layer_descriptor(
+            zeros,
+            layer.size_bytes,
+            [
+                FileContent(f.path, f.size_bytes, zeros, "0" * 40 if f.size_bytes <= MAX_GIT_BLOB_BYTES else None)
+                for f in layer.files
+            ],
+        )
+        for layer in layers
+    ]
+    image = base.image if base is not None else None
+    manifest = build_documents(described, [layer.title for layer in layers], platform=platform, base=image).manifest
+    check_manifest_size(len(manifest))
 
 
 _Key = tuple[tuple[str, int], ...]

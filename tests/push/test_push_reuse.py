@@ -11,11 +11,12 @@ from image_checks import UnpackedImage
 from model_files import Files, shard
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.repository import Repository
-from modelcar.errors import ContentMismatch
+from modelcar.errors import ContentMismatch, DistributionError
 from modelcar.image.manifest import MANIFEST_TYPE
 from modelcar.plan import make_plan
 from modelcar.push import PushedImage
 from modelcar.reference import Platform
+from modelcar.snapshot import ModelFile, ModelSnapshot
 from registry_service import Running
 
 PushFiles = Callable[..., PushedImage]
@@ -178,6 +179,13 @@ def test_a_plan_tells_what_will_be_reused_and_moves_nothing(running: Running, pu
     assert plan.size_bytes - plan.reused_bytes < 6 * MIB
     assert {request.method for request in running.recorder.requests} == {"GET"}
     assert source.opened == []
+
+
+def test_a_model_of_too_many_files_is_refused_before_anything_moves(running: Running) -> None:
+    files = tuple(ModelFile(f"{number:06}.json", 1) for number in range(40_000))
+    snapshot = ModelSnapshot("memory:///model", None, None, files)
+    with pytest.raises(DistributionError, match=r"the manifest has \d{7} bytes, and registries take 4194304"):
+        make_plan(snapshot, running.repository(), platform=Platform("linux", "amd64"), base=None, previous=["v1"])
 
 
 @pytest.mark.real

@@ -115,7 +115,7 @@ class Registry:
                 url,
                 headers={**(headers or {}), **authorization},
                 data=data,
-                timeout=(SEND_TIMEOUT_S if data is not None else CONNECT_TIMEOUT_S, timeout_s),
+                timeout=(SEND_TIMEOUT_S if data else CONNECT_TIMEOUT_S, timeout_s),
                 stream=stream,
             )
             if response.status_code != HTTPStatus.UNAUTHORIZED or not ours or attempt == 2:

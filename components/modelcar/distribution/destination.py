@@ -7,7 +7,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modelcar.distribution.upload import Blob, BlobStream
+from modelcar.errors import DistributionError
 from modelcar.reference import Digest
+
+MAX_MANIFEST_BYTES = 4 << 20
+"""What registries take at least. Source: the specification, "Pushing Manifests"."""
+
+
+def check_manifest_size(size_bytes: int) -> None:
+    """Make sure that registries take a manifest of this size.
+
+    Raises:
+        DistributionError: It is too large.
+    """
+    if size_bytes > MAX_MANIFEST_BYTES:
+        raise DistributionError(
+            f"the manifest has {size_bytes} bytes, and registries take {MAX_MANIFEST_BYTES}",
+            hint="The model has too many files; leave some out with --ignore.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

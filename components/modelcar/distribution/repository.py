@@ -9,7 +9,7 @@ from http import HTTPStatus
 import requests
 
 from modelcar.distribution.client import Registry
-from modelcar.distribution.destination import StoredManifest
+from modelcar.distribution.destination import StoredManifest, check_manifest_size
 from modelcar.distribution.upload import (
     Blob,
     BlobStream,
@@ -26,8 +26,6 @@ from modelcar.reference import Digest
 from modelcar.retry import retry
 
 _BLOCK_BYTES = 1 << 20
-MAX_MANIFEST_BYTES = 4 << 20
-"""What registries take at least. Source: the specification, "Pushing Manifests"."""
 
 
 class Repository:
@@ -125,11 +123,7 @@ class Repository:
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
         """Store a manifest under its tags, or by its digest where there are none."""
-        if len(content) > MAX_MANIFEST_BYTES:
-            raise DistributionError(
-                f"the manifest has {len(content)} bytes, and registries take {MAX_MANIFEST_BYTES}",
-                hint="The model has too many small files; leave some out with --ignore.",
-            )
+        check_manifest_size(len(content))
         for reference in tags or [str(Digest.of(content))]:
             retry(lambda reference=reference: self._put_manifest(content, media_type, reference))  # type: ignore[misc]
 

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from modelcar.errors import DistributionError, InvalidInput
+from modelcar.errors import DistributionError, InvalidInput, PromotionError
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
@@ -77,13 +77,16 @@ def is_unknown_host(error: requests.RequestException) -> bool:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The innermost exception: requests wraps what urllib3 wraps."""
+    """The innermost exception: requests wraps what urllib3 wraps.
+
+    What was being handled when it was raised is no part of it: errors of this package end the search.
+    """
     while True:
         inner = getattr(error, "reason", None)
         following = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
         if following is None and error.args and isinstance(error.args[0], BaseException):
             following = error.args[0]
-        if following is None:
+        if following is None or isinstance(following, PromotionError):
             return error
         error = following
 
