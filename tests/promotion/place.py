@@ -17,6 +17,7 @@ from modelcar.distribution.client import Access
 from modelcar.promotion import Promotion, promote
 from modelcar.spec import PromotionSpec, parse_spec
 from modelcar_sandbox.git_tree import INFERENCE_SERVICE, MANIFEST, NAMESPACE
+from promotion.warm import Command
 
 MODELCAR = [sys.executable, "-c", "from modelcar.cli import main; main()"]
 PLACEHOLDER = "sha256:" + "0" * 64
@@ -121,9 +122,10 @@ class Place:
         """Promote in this process."""
         return promote(self.spec(more=more, **changes), access=Access(plain_http=True))
 
-    def command(self, spec: Path) -> list[str]:
-        """`modelcar promote` as a command line."""
-        return [*MODELCAR, "promote", "--plain-http", "--json", str(spec)]
+    def start(self, spec: Path, name: str = "command") -> Command:
+        """Promote in a process of its own, which keeps what it prints in the directory `name`."""
+        arguments = ["promote", "--plain-http", "--json", str(spec)]
+        return Command(arguments, self.process_environment, self.root / name)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `modelcar` in a process of its own."""

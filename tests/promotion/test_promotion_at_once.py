@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,10 @@ WRITERS = 8
 
 def run_at_once(place: Place, specs: Sequence[Path]) -> list[dict[str, Any]]:
     """`modelcar promote … --json` for each spec, all at the same time; returns what they printed."""
-    environment = place.process_environment
-    processes = [
-        subprocess.Popen(
-            place.command(spec), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for spec in specs
-    ]
-    ended = [(process.communicate(), process.returncode) for process in processes]
-    assert [code for _, code in ended] == [0] * len(specs), [said[1] for said, _ in ended]
-    return [json.loads(said[0]) for said, _ in ended]
+    commands = [place.start(spec, f"command-{number}") for number, spec in enumerate(specs)]
+    ended = [command.wait() for command in commands]
+    assert [one.code for one in ended] == [0] * len(specs), [one.stderr for one in ended]
+    return [json.loads(one.stdout) for one in ended]
 
 
 def test_eight_promotions_of_one_spec_make_one_of_everything(place: Place) -> None:

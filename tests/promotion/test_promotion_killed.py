@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from promotion.services import Services
 from promotion.traps import Point
 
 DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
+PID_FILE = Path("command") / "pid"
 
 POINTS = [
     Point("registry", "after", "POST", "/blobs/uploads/"),  # the question whether we may push
@@ -31,10 +31,10 @@ POINTS = [
 ]
 
 
-def run_until_killed(place: Place, victim: Path) -> subprocess.CompletedProcess[str]:
-    """Promote in a process that writes its id into `victim` before it begins."""
-    command = ["sh", "-c", 'echo $$ >"$1"; shift; exec "$@"', "sh", str(victim), *place.command(place.spec_file())]
-    return subprocess.run(command, env=place.process_environment, capture_output=True, text=True, check=False)
+def run_until_killed(place: Place) -> None:
+    """Promote in a process that is to be killed by somebody else."""
+    ended = place.start(place.spec_file()).wait()
+    assert ended.code == -signal.SIGKILL, ended.stderr
 
 
 def install_hook(services: Services, name: str, script: str) -> Path:
@@ -51,9 +51,8 @@ def test_killed_at_a_request_and_run_again(
     sandbox_place: Place, services: Services, tmp_path: Path, point: Point
 ) -> None:
     trap = (services.registry if point.server == "registry" else services.model_registry).trap
-    trap.set(point, lambda: os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL))
-    done = run_until_killed(sandbox_place, tmp_path / "pid")
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    trap.set(point, lambda: os.kill(int((tmp_path / PID_FILE).read_text()), signal.SIGKILL))
+    run_until_killed(sandbox_place)
 
     promotion = sandbox_place.promote()
 
@@ -66,8 +65,8 @@ def test_killed_at_a_request_and_run_again(
 def test_killed_before_git_takes_the_push_and_run_again(
     sandbox_place: Place, services: Services, tmp_path: Path
 ) -> None:
-    hook = install_hook(services, "pre-receive", f'kill -9 "$(cat {tmp_path}/pid)"; exit 1')
-    assert run_until_killed(sandbox_place, tmp_path / "pid").returncode == -signal.SIGKILL
+    hook = install_hook(services, "pre-receive", f'kill -9 "$(cat {tmp_path}/{PID_FILE})"; exit 1')
+    run_until_killed(sandbox_place)
     assert len(sandbox_place.commits()) == 1
     hook.unlink()
 
@@ -81,9 +80,9 @@ def test_killed_while_git_goes_on_to_push_alone_and_run_again(
     sandbox_place: Place, services: Services, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "arrived")
-    install_hook(services, "pre-receive", f'kill -9 "$(cat {tmp_path}/pid)"')
+    install_hook(services, "pre-receive", f'kill -9 "$(cat {tmp_path}/{PID_FILE})"')
     install_hook(services, "post-receive", f"echo yes >{tmp_path}/arrived")
-    assert run_until_killed(sandbox_place, tmp_path / "pid").returncode == -signal.SIGKILL
+    run_until_killed(sandbox_place)
     assert (tmp_path / "arrived").read_text() == "yes\n"
 
     promotion = sandbox_place.promote()
@@ -95,8 +94,8 @@ def test_killed_while_git_goes_on_to_push_alone_and_run_again(
 def test_killed_when_the_commit_is_there_and_run_again(
     sandbox_place: Place, services: Services, tmp_path: Path
 ) -> None:
-    install_hook(services, "post-receive", f'kill -9 "$(cat {tmp_path}/pid)"')
-    assert run_until_killed(sandbox_place, tmp_path / "pid").returncode == -signal.SIGKILL
+    install_hook(services, "post-receive", f'kill -9 "$(cat {tmp_path}/{PID_FILE})"')
+    run_until_killed(sandbox_place)
 
     promotion = sandbox_place.promote()
 
