@@ -182,7 +182,7 @@ def test_a_plan_tells_what_will_be_reused_and_moves_nothing(running: Running, pu
 
 
 def test_a_model_of_too_many_files_is_refused_before_anything_moves(running: Running) -> None:
-    files = tuple(ModelFile(f"{number:06}.json", 1) for number in range(40_000))
+    files = tuple(ModelFile(f"{number:0200}.json", 1) for number in range(13_000))
     snapshot = ModelSnapshot("memory:///model", None, None, files)
     with pytest.raises(DistributionError, match=r"the manifest has \d{7} bytes, and registries take 4194304"):
         make_plan(snapshot, running.repository(), platform=Platform("linux", "amd64"), base=None, previous=["v1"])
