@@ -32,7 +32,7 @@ kind: PromotionSpec
   source: {source}
 image:
   repository: {registry}/{repository}
-  tag: latest
+  tag: {tag}
   baseImage: {base_image}
 modelRegistry:
   url: {model_registry}
@@ -97,6 +97,7 @@ class Place:
             "source": f"hf://{self.model}",
             "registry": self.registry,
             "repository": self.repository,
+            "tag": "latest",
             "base_image": self.base_image,
             "model_registry": self.model_registry,
             "registered_model": self.registered_model,

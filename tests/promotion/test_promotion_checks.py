@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelcar.errors import ManifestShapeError, ModelRegistryError, RegistryAccessDenied, SourceNotFound
+from modelcar.errors import GitError, ManifestShapeError, ModelRegistryError, RegistryAccessDenied, SourceNotFound
 from modelcar.model_registry.registration import RegisteredVersion
 from modelcar.promotion import compute_promotion_key
 from modelcar.push import PushedImage
@@ -72,6 +72,18 @@ def test_a_registry_that_we_may_only_read(sandbox_place: Place, services: Servic
     assert services.hub.recorder.seen("GET", "/resolve/") == []
     assert services.model_registry.writes() == []
     assert len(sandbox_place.commits()) == 1
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("place", ["REAL_OCI_REGISTRY"], indirect=True)
+def test_a_git_server_that_we_may_only_read(place: Place, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELCAR_GIT_TOKEN")
+
+    with pytest.raises(GitError, match="does not accept the credentials, or asks for some"):
+        place.promote()
+
+    assert services.hub.recorder.requests == []
+    assert place.versions() == []
 
 
 def test_no_such_model(sandbox_place: Place, services: Services) -> None:

@@ -144,6 +144,15 @@ def test_a_new_version_of_the_model_moves_the_shard_that_changed(place: Place, t
     )
 
 
+def test_layers_of_the_image_that_serves_are_reused_under_another_tag(sandbox_place: Place, services: Services) -> None:
+    sandbox_place.promote(tag="spring")
+    services.publish(variant=2)
+
+    second = sandbox_place.promote(tag="autumn")
+
+    assert [layer.files for layer in second.push.layers if not layer.reused] == [(SHARDS[1],)]
+
+
 def test_the_sandbox_as_it_comes_up_takes_the_promotion_that_it_offers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
