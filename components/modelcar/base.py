@@ -30,6 +30,11 @@ class FetchedBase:
     image: BaseImage
     repository: Repository
 
+    @property
+    def title(self) -> str:
+        """A few words for people, for each of its layers."""
+        return f"base image {self.reference.repository}"
+
 
 class BaseLayer:
     """One layer of a base image as a blob that can be sent; read from its registry at each iteration.
@@ -64,9 +69,9 @@ def fetch_base(reference: ImageReference, platform: Platform, access: Access) ->
     """Read a base image's manifest and config; an index is resolved to the platform.
 
     Raises:
-        ImageNotFound: No such image, or the index has none for the platform.
+        ImageNotFound: No such image, or it is for another platform.
         RegistryAccessDenied: The registry wants other credentials.
-        DistributionError: It is no image, or one of another platform.
+        DistributionError: It is no image.
     """
     registry = Registry(reference.registry, reference.repository, access)
     repository = Repository(registry, reference.repository, pull_only=True)
@@ -83,7 +88,7 @@ def _check_platform(config: Mapping[str, Any], reference: ImageReference, platfo
     """Many images leave their variant out; only a stated one can be another than asked for."""
     stated = [config.get("os"), config.get("architecture"), config.get("variant") or platform.variant]
     if stated[:2] != [platform.os, platform.architecture] or platform.variant not in (None, stated[2]):
-        raise DistributionError(
+        raise ImageNotFound(
             f"base image {reference} is for {'/'.join(str(part) for part in stated if part)}, not for {platform}",
             hint="Name a base image of that platform, or another --platform.",
         )

@@ -132,6 +132,8 @@ def plan_command(what: tuple[str, ...], *, as_json: bool, **options: Any) -> Non
     from modelcar.report import describe_plan
 
     access = _access(1, **options)
+    if len(what) == 1 and what[0].startswith(("hf:", "file:")):
+        raise click.UsageError("plan of a SOURCE takes a DESTINATION, too.")
     if len(what) == 1:
         from modelcar.promotion import build_request
         from modelcar.spec import load_spec
@@ -214,13 +216,18 @@ def patch_command(
     from modelcar.delivery.manifest_file import patch_file
 
     wanted = Edit(labels=_pairs(labels, "--label"), annotations=_pairs(annotations, "--annotation"), **edit)
-    click.echo(patch_file(file, wanted, write=write), nl=False)
+    diff = patch_file(file, wanted, write=write)
+    click.echo(diff, nl=False)
+    if not diff:
+        click.echo(f"{file} says so already: nothing to change.", err=True)
+    elif not write:
+        click.echo(f"{file} is as it was; --write changes it.", err=True)
 
 
 def _pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in texts)
     if broken := [text for text in texts if not text.partition("=")[0] or "=" not in text]:
-        raise InvalidInput(f"{option} {broken[0]!r} is not KEY=VALUE")
+        raise InvalidInput(f"{option} {broken[0]!r} is not KEY=VALUE", hint=f"Write {option} team=chat, for instance.")
     return pairs
 
 

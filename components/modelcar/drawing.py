@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelcar.build import Build
     from modelcar.model_registry.registration import RegisteredVersion
     from modelcar.promotion import Promotion
-    from modelcar.push import PushedImage, PushedLayer
+    from modelcar.push import PushedImage
     from modelcar.snapshot import LeftOut, ModelSnapshot
 
 BAR_CELLS = 24
@@ -100,16 +100,9 @@ def _draw_image(console: Console, image: PushedImage) -> None:
     for layer in image.layers[:_MOST_ROWS]:
         fate = Text("reused", "green") if layer.reused else Text("sent")
         bar = _bar(layer.size_bytes, image.size_bytes, "green" if layer.reused else "cyan")
-        table.add_row(_layer_title(layer), format_bytes(layer.size_bytes), bar, fate)
+        table.add_row(layer.title, format_bytes(layer.size_bytes), bar, fate)
     console.print(table)
     _more(console, len(image.layers))
-
-
-def _layer_title(layer: PushedLayer) -> str:
-    if not layer.files:
-        return layer.digest.short
-    first = layer.files[0]
-    return first if len(layer.files) == 1 else f"{first} and {len(layer.files) - 1} more"
 
 
 def _draw_diff(console: Console, diff: str) -> None:

@@ -117,12 +117,11 @@ class Mover:
         return _moved(digest, stream, contents, reused=False)
 
     def _move_base(self, key: int, base: FetchedBase, descriptor: Descriptor) -> MovedLayer:
-        title = f"base image {base.reference.repository}"
         reused = self._destination.has_blob(descriptor.digest) or self._mount(base, descriptor)
         if not reused:
-            blob = _Watched(BaseLayer(base, descriptor), key, title, self._progress, self._cancelled)
+            blob = _Watched(BaseLayer(base, descriptor), key, base.title, self._progress, self._cancelled)
             self._destination.write_blob(blob, descriptor.digest)
-        self._progress.layer_finished(key, title, descriptor.size_bytes, reused=reused)
+        self._progress.layer_finished(key, base.title, descriptor.size_bytes, reused=reused)
         return MovedLayer(descriptor, (), reused, bytes_read=0)
 
     def _mount(self, base: FetchedBase, descriptor: Descriptor) -> bool:

@@ -32,12 +32,14 @@ class PushedLayer:
     """One layer of a pushed image.
 
     Attributes:
+        title: A few words for people: the file, how many there are, or what else it is.
         digest: Of the layer as stored.
         size_bytes: Of the layer as stored.
         files: Paths of the model's files in it; none for directories and for the base image's layers.
         reused: Whether the registry had it, so that no byte of it was sent.
     """
 
+    title: str
     digest: Digest
     size_bytes: int
     files: tuple[str, ...]
@@ -127,7 +129,7 @@ def push(
         digest=documents.digest,
         tags=wanted,
         size_bytes=sum(layer.descriptor.size_bytes for layer in moved),
-        layers=tuple(_pushed(layer) for layer in moved),
+        layers=tuple(map(_pushed, _titles(plan), moved)),
         snapshot=plan.snapshot,
         content_key=_content_key(contents, plan, base),
         bytes_read=sum(layer.bytes_read for layer in moved),
@@ -167,6 +169,12 @@ def _content_key(contents: Sequence[FileContent], plan: ImagePlan, base: BaseIma
     return compute_content_key(contents, platform=plan.platform, base_digest=base.digest if base is not None else None)
 
 
-def _pushed(layer: MovedLayer) -> PushedLayer:
+def _titles(plan: ImagePlan) -> list[str]:
+    """One for each layer of the image, the base's first."""
+    base = [plan.base.title] * len(plan.base.image.layers) if plan.base is not None else []
+    return [*base, *(planned.layer.title for planned in plan.layers)]
+
+
+def _pushed(title: str, layer: MovedLayer) -> PushedLayer:
     paths = tuple(content.path for content in layer.contents)
-    return PushedLayer(layer.descriptor.digest, layer.descriptor.size_bytes, paths, layer.reused)
+    return PushedLayer(title, layer.descriptor.digest, layer.descriptor.size_bytes, paths, layer.reused)

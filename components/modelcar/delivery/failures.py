@@ -30,6 +30,8 @@ def _kind(pattern: str, sentence: str, hint: str | None = None, *, retryable: bo
 
 
 _EMPTY_WORDS = "Could not read from remote repository"
+_REPEATED = re.compile(r"^unable to access '[^']*': |^'[^']*' (?=does not appear)|^repository '[^']*' (?=not found)")
+"""The address, which our sentences name already."""
 # The first that matches counts; ssh ends most failures with "Could not read from remote repository", so that is last.
 _KINDS = (
     _kind(
@@ -134,5 +136,5 @@ def _said(stderr: str) -> str:
     chosen = chosen or [
         line.removeprefix("fatal: ") for line in lines if line.startswith(("fatal: ", "error: ", "ssh: "))
     ]
-    words = "; ".join(line for line in chosen or lines[-1:] if line)
+    words = "; ".join(_REPEATED.sub("", line) for line in chosen or lines[-1:] if line)
     return f" ({words[:300]})" if words else ""

@@ -30,13 +30,16 @@ def patch_file(path: Path, edit: Edit, *, write: bool) -> str:
         old = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InvalidInput(f"{path} cannot be read: {reason}") from error
+        raise InvalidInput(f"{path} cannot be read: {reason}", hint="Name the manifest's file.") from error
     new = apply(old, edit)
     if write and new != old:
         try:
             _replace(path.resolve(), new.encode())
         except OSError as error:
-            raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+            raise InvalidInput(
+                f"{path} cannot be written: {error.strerror}",
+                hint="The file is as it was; its directory must be writable.",
+            ) from error
     return diff(old, new, str(path))
 
 

@@ -80,7 +80,8 @@ def find_credentials(
         InvalidInput: `authfile` is not there, a file is not an auth file, or a credential helper does not work.
     """
     if authfile is not None and not authfile.is_file():
-        raise InvalidInput(f"auth file {authfile} is not there", hint="Log in with podman or docker, or name another.")
+        what = "is no file" if authfile.exists() else "is not there"
+        raise InvalidInput(f"auth file {authfile} {what}", hint="Log in with podman or docker, or name another.")
     for path in [authfile] if authfile is not None else _default_files(env):
         # isfile, because Path.is_file raises for a home directory that another user may not look into.
         if os.path.isfile(path) and (found := _search(path, registry, repository)) is not None:
@@ -91,7 +92,9 @@ def find_credentials(
 def _default_files(env: Mapping[str, str]) -> Iterator[Path]:
     if named := env.get("REGISTRY_AUTH_FILE"):
         if not Path(named).is_file():
-            raise InvalidInput(f"REGISTRY_AUTH_FILE names {named}, which is not there")
+            raise InvalidInput(
+                f"REGISTRY_AUTH_FILE names {named}, which is not there", hint="Log in with podman, or unset it."
+            )
         yield Path(named)
     home = Path(env.get("HOME") or "/")
     runtime = env.get("XDG_RUNTIME_DIR")
@@ -110,7 +113,10 @@ def _search(path: Path, registry: str, repository: str) -> Credentials | None:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         # The parser's words are kept out: they may quote the file.
         reason = error.strerror if isinstance(error, OSError) else "it is not JSON of that form"
-        raise InvalidInput(f"{path} cannot be read as a docker or podman auth file: {reason}") from None
+        raise InvalidInput(
+            f"{path} cannot be read as a docker or podman auth file: {reason}",
+            hint="Log in again with podman login or docker login, or name another with --authfile.",
+        ) from None
     parts = repository.split("/")
     host = _key(registry)
     for length in range(len(parts), -1, -1):

@@ -148,7 +148,10 @@ class Registry:
                 else "Log in with podman login or docker login, or name the file with --authfile.",
             )
         if status == HTTPStatus.NOT_FOUND:
-            return ImageNotFound(told, status=status, code=code, hint="Check registry, repository and tag.")
+            hint = "Check registry, repository and tag."
+            if code is None:  # a registry names its reason in the body
+                hint = f"{self.host} may be no OCI registry; check host, port and repository."
+            return ImageNotFound(told, status=status, code=code, hint=hint)
         retryable = status in _TRANSIENT or status >= 500
         return DistributionError(
             told, status=status, code=code, retryable=retryable, retry_after_s=_retry_after_s(response)

@@ -45,7 +45,7 @@ class Layout:
         self._directory = directory
         self._blobs = directory / "blobs" / "sha256"
         if directory.exists() and not directory.is_dir():
-            raise InvalidInput(f"{directory} is not a directory")
+            raise InvalidInput(f"{directory} is not a directory", hint="Name an empty or a new directory.")
         # In this order: another push may make the layout meanwhile, and it writes `oci-layout` first.
         if directory.is_dir() and not _is_unborn(directory) and not (directory / "oci-layout").is_file():
             raise InvalidInput(

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from modelcar.errors import DistributionError, InvalidInput, PromotionError
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_CA_HINT = f"--ca-file, {', '.join(_CA_VARIABLES)} name a file of PEM certificates or a directory of them."
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 """What OpenSSL's versions say of a server that answers in plain text."""
 _OTHER_NAME = (62, 64)
@@ -129,5 +130,6 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
             else:
                 context.load_verify_locations(cafile=path)
         except (OSError, ssl.SSLError) as error:
-            raise InvalidInput(f"{path} cannot be read as PEM certificates: {error}") from error
+            reason = "there is none in it" if isinstance(error, ssl.SSLError) else error.strerror
+            raise InvalidInput(f"{path} cannot be read as PEM certificates: {reason}", hint=_CA_HINT) from error
     return context

@@ -7,6 +7,7 @@ nothing can be done about them.
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,7 +88,9 @@ def describe_connection(url: str, error: aiohttp.ClientError | OSError) -> Model
     if isinstance(error, TimeoutError):
         reason = "it did not answer in time"
     elif isinstance(error, aiohttp.ClientOSError):
-        reason = error.strerror or "the connection failed"
+        # asyncio writes its own words, with the socket's address as a tuple, where the system has better ones.
+        known = isinstance(error.errno, int) and error.errno > 0
+        reason = os.strerror(error.errno or 0) if known else error.strerror or "the connection failed"
     elif isinstance(error, aiohttp.ClientHttpProxyError):
         reason = f"the proxy answered {error.status}"
     elif isinstance(error, aiohttp.ClientResponseError):

@@ -51,7 +51,9 @@ class HubSource:
         """
         self._repository, written = _parse(uri)
         if written is not None and revision is not None and written != revision:
-            raise InvalidReference(f"{uri!r} names a revision, and so does revision {revision!r}", hint="Name one.")
+            raise InvalidReference(
+                f"{uri!r} names a revision, and so does revision {revision!r}", hint="Keep one of them."
+            )
         self._uri = SCHEME + self._repository
         self._revision = written or revision or DEFAULT_REVISION
         self._patterns = patterns

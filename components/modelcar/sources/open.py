@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from modelcar.errors import InvalidReference
 from modelcar.snapshot import Source
@@ -50,6 +52,8 @@ def _suggestion(uri: str) -> str:
         return f"Write hf://{'/'.join(uri.removeprefix(_HUB_PAGE).split('/')[:2])}."
     if uri.startswith("/"):
         return f"Write file://{uri} for a directory."
+    if uri.startswith(("./", "../", "~")):
+        return f"Write {Path(os.path.abspath(os.path.expanduser(uri))).as_uri()} for that directory."
     if "://" not in uri and uri.count("/") == 1 and not uri.startswith("."):
         return f"Write hf://{uri} for a model on a Hub, or file:// and an absolute path for a directory."
     return "Write hf://org/name for a model on a Hub, or file:///dir for a directory."

@@ -113,7 +113,7 @@ class Patterns:
             UnsafeContent: A pickle that nobody asked for, or a name that no image can hold.
         """
         if not files:
-            raise SourceNotFound(f"{where} has no files")
+            raise SourceNotFound(f"{where} has no files", hint="Name the directory or repository that holds the model.")
         reasons = {file.path: reason for file in files if (reason := self.reason_against(file.path))}
         if not self.allow:
             reasons |= _other_formats(_without(files, reasons))
@@ -125,7 +125,10 @@ class Patterns:
         self._warn_of_idle(files, where)
         kept = _without(files, reasons)
         if not kept:
-            raise SourceNotFound(f"no file of {where} is left{self._blame()}", hint="Look at allow and ignore.")
+            raise SourceNotFound(
+                f"no file of {where} is left{self._blame()}",
+                hint="Look at --allow and --ignore, or allow and ignore of the spec.",
+            )
         check_names(file.path for file in kept)
         left_out = (LeftOut(f.path, f.size_bytes, reasons[f.path]) for f in files if f.path in reasons)
         return tuple(sorted(kept, key=utf8_order)), tuple(sorted(left_out, key=utf8_order))

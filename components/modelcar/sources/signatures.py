@@ -22,7 +22,7 @@ PICKLE_SUFFIXES = frozenset(
 )
 PICKLE_HINT = (
     "Convert the weights to safetensors, leave the files out (ignore), "
-    "or name them in allowPickle if you trust who made them."
+    "or name them with --allow-pickle (allowPickle in a spec) if you trust who made them."
 )
 
 _PROTOCOLS = range(2, 6)
