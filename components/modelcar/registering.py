@@ -8,6 +8,7 @@ from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import StoredManifest
 from modelcar.distribution.repository import Repository
 from modelcar.errors import ImageNotFound, InvalidReference
+from modelcar.image.layer import FileContent
 from modelcar.image.manifest import (
     BASE_DIGEST_ANNOTATION,
     compute_content_key,
@@ -77,10 +78,18 @@ def register_image(
 
 def _read_content_key(repository: Repository, stored: StoredManifest) -> str | None:
     """What the image is, from its own documents; None for an image that this package did not make."""
-    contents = [content for layer in parse_layers(stored.content) for content in layer_contents(layer) or ()]
+    contents = _own_contents(stored.content)
     if not contents:
         return None
     config = json.loads(repository.read_blob(parse_config_digest(stored.content)))
     base = (json.loads(stored.content).get("annotations") or {}).get(BASE_DIGEST_ANNOTATION)
     platform = Platform(config["os"], config["architecture"], config.get("variant"))
     return compute_content_key(contents, platform=platform, base_digest=Digest.parse(base) if base else None)
+
+
+def _own_contents(manifest: bytes) -> list[FileContent]:
+    """The files above the base, which may be a ModelCar itself: the layers of each begin with one of directories."""
+    layers = [layer_contents(layer) for layer in parse_layers(manifest)]
+    beginnings = [number for number, contents in enumerate(layers) if contents == ()]
+    own = layers[beginnings[-1] :] if beginnings else []
+    return [content for contents in own for content in contents or ()]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from modelcar.distribution.client import Access
+from modelcar.registering import register_image
 from modelcar_sandbox.sandbox import DEMO_MODEL
 from promotion.place import Place
 from promotion.services import Services
@@ -47,6 +50,20 @@ def test_an_image_pushed_and_registered_by_hand_is_what_a_promotion_registers(
     assert promotion.push.content_key == version["customProperties"]["modelcar_content_key"]["string_value"]
     assert promotion.register.created == ()
     assert promotion.register.model_version_id == first["model_version_id"]
+
+
+def test_a_model_on_top_of_another_model_is_known_by_its_own_files(sandbox_place: Place) -> None:
+    below = sandbox_place.promote().push
+    above = sandbox_place.promote(base_image=below.image, repository="models/above", registered_model="above").push
+    assert len(above.layers) > len(below.layers)
+
+    registered = register_image(
+        above.image, model="by-hand", access=Access(plain_http=True), url=sandbox_place.model_registry
+    )
+
+    [version] = replace(sandbox_place, registered_model="by-hand").versions()
+    assert version["id"] == registered.model_version_id
+    assert version["customProperties"]["modelcar_content_key"]["string_value"] == above.content_key
 
 
 def test_the_unmodified_client_finds_what_was_promoted(sandbox_place: Place) -> None:
