@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from git_http import serve_git
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.hub import Hub, User
 from modelcar_sandbox.hub import create_app as create_hub
@@ -67,12 +68,14 @@ def guarded(template: Path, sandbox_place: Place, tmp_path: Path, vault: Path) -
     with ExitStack() as running:
         services = {name: running.enter_context(Service(application)) for name, application in applications.items()}
         registry = services["registry"].address
+        git = running.enter_context(serve_git(directory / "git", username="x-access-token", token=GIT_TOKEN))
         place = replace(
             sandbox_place,
             hub_url=services["hub"].url,
             registry=registry,
             base_image=f"{registry}/sandbox/synthetic-base:1",
             model_registry=services["model_registry"].url,
+            git=f"{git.url}/gitops.git",
             git_token=GIT_TOKEN,
             secrets={"HF_TOKEN": HUB_TOKEN, "MODEL_REGISTRY_TOKEN": MODEL_REGISTRY_TOKEN},
         )
@@ -106,7 +109,7 @@ def run(guarded: Guarded, vault: Path, **environment: str) -> subprocess.Complet
     with _watched_command_lines(guarded.needles) as seen:
         done = subprocess.run(command, env=variables, capture_output=True, check=False)
     assert seen == []
-    assert (vault / "git.log").read_bytes().count(b"push ") >= 1  # the shim was in use
+    assert (vault / "git.log").read_bytes().count(b"fetch ") >= 1  # the shim was in use
     assert [needle for needle in guarded.needles if needle in (vault / "git.log").read_bytes()] == []
     assert not (vault / "found").exists()
     assert [needle for needle in guarded.needles if needle in done.stdout + done.stderr] == []
@@ -168,7 +171,7 @@ def test_a_promotion_uses_its_secrets_and_shows_none(guarded: Guarded, vault: Pa
     assert b"DEBUG: " in done.stderr
 
 
-@pytest.mark.parametrize("wrong", ["HF_TOKEN", "MODEL_REGISTRY_TOKEN", "authfile"])
+@pytest.mark.parametrize("wrong", ["HF_TOKEN", "MODEL_REGISTRY_TOKEN", "MODELCAR_GIT_TOKEN", "authfile"])
 def test_a_secret_that_is_refused_does_not_show_either(guarded: Guarded, vault: Path, wrong: str) -> None:
     secret = f"planted-wrong-{wrong}"
     authfile = _authfile(vault / "wrong.json", guarded.place.registry, secret)
