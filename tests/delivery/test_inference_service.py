@@ -140,7 +140,7 @@ def test_the_same_digest_behind_a_tag_means_no_edit_either() -> None:
 def test_a_value_that_the_plan_did_not_see_supersedes_the_edit() -> None:
     with pytest.raises(Superseded) as caught:
         apply(MANIFEST, edit(expect=NEVER_BUILT))
-    assert str(caught.value) == f"storageUri of InferenceService chat is {OLD}, not {NEVER_BUILT} that the plan saw"
+    assert str(caught.value) == f"storageUri of InferenceService chat is {OLD}, not {NEVER_BUILT} as expected"
 
 
 def test_the_value_that_the_plan_saw_is_replaced() -> None:

@@ -129,7 +129,7 @@ def apply(text: str, edit: Edit) -> str:
         return text
     if edit.expect is not None and current != edit.expect:
         raise Superseded(
-            f"storageUri of InferenceService {edit.name} is {current}, not {edit.expect} that the plan saw",
+            f"storageUri of InferenceService {edit.name} is {current}, not {edit.expect} as expected",
             hint="Somebody changed it meanwhile; look at that change, then plan again.",
         )
     annotations = dict(edit.annotations)
