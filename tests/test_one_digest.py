@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.hub import Hub, create_app
 from modelcar_sandbox.service import Service
