@@ -14,6 +14,7 @@ ROOTS = [Path(__file__).parents[1] / name for name in ("components", "sandbox")]
 
 ORDER = [
     {"cli"},
+    {"options"},
     {"drawing"},
     {"report", "display"},
     {"promotion", "registering"},

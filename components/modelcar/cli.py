@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from functools import reduce
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,8 +13,17 @@ from typing import Any, NoReturn
 import click
 
 from modelcar.errors import InvalidInput, PromotionError
+from modelcar.options import (
+    access_options,
+    check_spec_alone,
+    concurrency_option,
+    image_options,
+    json_option,
+    make_access,
+    make_request,
+    parse_pairs,
+)
 
-DEFAULT_BASE_IMAGE = "registry.access.redhat.com/ubi9/ubi-micro:latest"
 _GROUPS = "modelcar.commands"
 
 
@@ -59,50 +67,13 @@ class _Echo(logging.Handler):
         click.echo(self.format(record).replace("WARNING", "warning", 1), err=True)
 
 
-def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Several click options as one decorator, shown in the order given."""
-    return lambda function: reduce(lambda wrapped, option: option(wrapped), reversed(decorators), function)
-
-
-_access_options = _options(
-    click.option(
-        "--authfile", type=click.Path(path_type=Path), help="Registry credentials, docker's or podman's format."
-    ),
-    click.option(
-        "--ca-file", type=click.Path(path_type=Path), help="CA certificates to trust besides the system's (PEM)."
-    ),
-    click.option("--plain-http", is_flag=True, help="Speak plain HTTP to the registries; loopback needs no asking."),
-)
-_image_options = _options(
-    click.option("--revision", help="Branch, tag or commit of the source."),
-    click.option(
-        "--base-image",
-        envvar="MODELCAR_BASE_IMAGE",
-        default=DEFAULT_BASE_IMAGE,
-        show_default=True,
-        show_envvar=True,
-        help="Image below the model, or scratch.",
-    ),
-    click.option("--platform", default="linux/amd64", show_default=True, help="Platform of the image."),
-    click.option("--allow", multiple=True, metavar="PATTERN", help="Files that go in (default: all but clutter)."),
-    click.option("--ignore", multiple=True, metavar="PATTERN", help="Files that stay out."),
-    click.option("--allow-pickle", multiple=True, metavar="PATTERN", help="Pickle files that are wanted all the same."),
-)
-_concurrency_option = click.option(
-    "--concurrency", type=click.IntRange(1, 32), default=4, show_default=True, help="Layers that move at once."
-)
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on stdout."
-)
-
-
 @cli.command("push")
 @click.argument("source")
 @click.argument("destination")
-@_image_options
-@_concurrency_option
-@_access_options
-@_json_option
+@image_options
+@concurrency_option
+@access_options
+@json_option
 def push_command(source: str, destination: str, *, concurrency: int, as_json: bool, **options: Any) -> None:
     """Build a ModelCar image from SOURCE and push it to DESTINATION.
 
@@ -114,7 +85,7 @@ def push_command(source: str, destination: str, *, concurrency: int, as_json: bo
     from modelcar.drawing import draw_push
     from modelcar.report import describe_push
 
-    build = prepare(_build_request(source, destination, **options), _access(concurrency, **options))
+    build = prepare(make_request(source, destination, **options), make_access(concurrency, **options))
     with show_progress(build.plan.size_bytes, stderr_console()) as progress:
         image = execute(build, concurrency=concurrency, progress=progress)
     _print(describe_push(image), as_json, lambda: draw_push(image))
@@ -122,25 +93,24 @@ def push_command(source: str, destination: str, *, concurrency: int, as_json: bo
 
 @cli.command("plan")
 @click.argument("what", nargs=-1, required=True, metavar="SPEC | SOURCE DESTINATION")
-@_image_options
-@_access_options
-@_json_option
+@image_options
+@access_options
+@json_option
 def plan_command(what: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
     """Say what a promotion or a push would do; nothing is moved or changed."""
     from modelcar.build import prepare
     from modelcar.drawing import draw_plan
     from modelcar.report import describe_plan
 
-    access = _access(1, **options)
-    if len(what) == 1 and what[0].startswith(("hf:", "file:")):
-        raise click.UsageError("plan of a SOURCE takes a DESTINATION, too.")
+    access = make_access(1, **options)
     if len(what) == 1:
+        check_spec_alone(what[0])
         from modelcar.promotion import build_request
         from modelcar.spec import load_spec
 
         request = build_request(load_spec(Path(what[0])))
     elif len(what) == 2:
-        request = _build_request(*what, **options)
+        request = make_request(*what, **options)
     else:
         raise click.UsageError("plan takes one SPEC, or SOURCE and DESTINATION.")
     build = prepare(request, access)
@@ -149,9 +119,9 @@ def plan_command(what: tuple[str, ...], *, as_json: bool, **options: Any) -> Non
 
 @cli.command("promote")
 @click.argument("spec", type=click.Path(path_type=Path))
-@_concurrency_option
-@_access_options
-@_json_option
+@concurrency_option
+@access_options
+@json_option
 def promote_command(spec: Path, *, concurrency: int, as_json: bool, **options: Any) -> None:
     """Promote the model of SPEC: push its image, register it, patch the manifest in git.
 
@@ -165,7 +135,7 @@ def promote_command(spec: Path, *, concurrency: int, as_json: bool, **options: A
 
     promotion = promote(
         load_spec(spec),
-        access=_access(concurrency, **options),
+        access=make_access(concurrency, **options),
         concurrency=concurrency,
         tell=lambda line: click.echo(line, err=True),
         show_progress=lambda total_bytes: show_progress(total_bytes, stderr_console()),
@@ -182,18 +152,18 @@ def promote_command(spec: Path, *, concurrency: int, as_json: bool, **options: A
 @click.option("--commit-hash", help="The source's commit.")
 @click.option("--author", help="Of the version.")
 @click.option("--description", help="Of the version.")
-@_access_options
-@_json_option
+@access_options
+@json_option
 def register_command(image: str, *, as_json: bool, **options: Any) -> None:
-    """Register IMAGE (registry/repository@sha256:…) in the Model Registry, as a version of a model.
+    """Register IMAGE in the Model Registry, as a version of a model.
 
-    What is there is looked up and not made again.
+    IMAGE is registry/repository@sha256:…, as push prints it. What is there is looked up and not made again.
     """
     from modelcar.drawing import draw_registration
     from modelcar.registering import register_image
     from modelcar.report import describe_registration
 
-    access = _access(1, **options)
+    access = make_access(1, **options)
     names = ("model", "model_version", "url", "source_uri", "commit_hash", "author", "description")
     registered = register_image(image, access=access, **{name: options[name] for name in names})
     _print(describe_registration(registered), as_json, lambda: draw_registration(registered))
@@ -204,54 +174,27 @@ def register_command(image: str, *, as_json: bool, **options: Any) -> None:
 @click.option("--name", required=True, help="metadata.name of the InferenceService.")
 @click.option("--namespace", help="metadata.namespace, where the name alone does not tell.")
 @click.option("--storage-uri", required=True, metavar="URI", help="oci://registry/repository@sha256:…")
-@click.option("--label", "labels", multiple=True, metavar="K=V", help="Label to set.")
-@click.option("--annotation", "annotations", multiple=True, metavar="K=V", help="Annotation to set.")
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="Label to set. Repeatable.")
+@click.option("--annotation", "annotations", multiple=True, metavar="K=V", help="Annotation to set. Repeatable.")
 @click.option("--expect", metavar="OLD", help="Stop unless the manifest still says this.")
 @click.option("--write", is_flag=True, help="Change the file; without it only the diff is printed.")
 def patch_command(
     file: Path, *, write: bool, labels: tuple[str, ...], annotations: tuple[str, ...], **edit: Any
 ) -> None:
-    """Edit the storageUri of an InferenceService in FILE, and not a byte besides; print the diff."""
+    """Put a storageUri into the manifest FILE, and change no other byte.
+
+    The diff is printed. FILE may hold several documents; the InferenceService is found by its name.
+    """
     from modelcar.delivery.inference_service import Edit
     from modelcar.delivery.manifest_file import patch_file
 
-    wanted = Edit(labels=_pairs(labels, "--label"), annotations=_pairs(annotations, "--annotation"), **edit)
+    wanted = Edit(labels=parse_pairs(labels, "--label"), annotations=parse_pairs(annotations, "--annotation"), **edit)
     diff = patch_file(file, wanted, write=write)
     click.echo(diff, nl=False)
     if not diff:
         click.echo(f"{file} says so already: nothing to change.", err=True)
     elif not write:
         click.echo(f"{file} is as it was; --write changes it.", err=True)
-
-
-def _pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    if broken := [text for text in texts if not text.partition("=")[0] or "=" not in text]:
-        raise InvalidInput(f"{option} {broken[0]!r} is not KEY=VALUE", hint=f"Write {option} team=chat, for instance.")
-    return pairs
-
-
-def _build_request(source: str, destination: str, **options: Any) -> Any:
-    from modelcar.build import BuildRequest
-    from modelcar.reference import ImageReference, Platform, parse_destination
-
-    base = options["base_image"]
-    return BuildRequest(
-        source=source,
-        destination=parse_destination(destination),
-        base_image=None if base == "scratch" else ImageReference.parse(base),
-        platform=Platform.parse(options["platform"]),
-        revision=options["revision"],
-        allow=options["allow"],
-        ignore=options["ignore"],
-        allow_pickle=options["allow_pickle"],
-    )
-
-
-def _access(concurrency: int, **options: Any) -> Any:
-    from modelcar.distribution.client import Access
-
-    return Access(options["authfile"], options["ca_file"], options["plain_http"], connections=concurrency + 4)
 
 
 def _print(value: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
+from rich.text import Text
 
 from modelcar.progress import Progress
 
@@ -40,13 +42,26 @@ def show_progress(total_bytes: int, console: Console) -> Iterator[Progress]:
         yield LineProgress(total_bytes, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
 
 
+class _Words(ProgressColumn):
+    """A column that is never broken into two lines."""
+
+    def __init__(self, words: Callable[[Task], str], *, right: bool = False) -> None:
+        super().__init__(Column(no_wrap=True, justify="right" if right else "left"))
+        self._words = words
+
+    def render(self, task: Task) -> Text:
+        return Text(self._words(task))
+
+
 def _bars(console: Console) -> Bars:
+    """Bars that fit 80 columns: what does not is cut from the title, whose end tells files apart."""
+    title_cells = max(12, console.width // 3)
     return Bars(
-        TextColumn("{task.description}", markup=False),
+        _Words(lambda task: _shorten(task.description, title_cells)),
         BarColumn(bar_width=None),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        _Words(lambda task: f"{format_bytes(task.completed)} of {format_bytes(task.total or 0)}", right=True),
+        _Words(lambda task: f"{format_bytes(task.speed)}/s" if task.speed else "", right=True),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
         console=console,
         expand=True,
         transient=True,
@@ -70,7 +85,7 @@ class BarProgress:
                 self._bars.advance(self._total, -self._moved[key])
                 self._bars.reset(self._layers[key])
             else:
-                self._layers[key] = self._bars.add_task(_shorten(title), total=size_bytes)
+                self._layers[key] = self._bars.add_task(title, total=size_bytes)
             self._moved[key] = 0
 
     def bytes_moved(self, key: int, count: int) -> None:
@@ -132,7 +147,7 @@ class LineProgress:
         )
 
 
-def _shorten(title: str, width: int = 40) -> str:
+def _shorten(title: str, width: int) -> str:
     return title if len(title) <= width else f"…{title[1 - width :]}"
 
 

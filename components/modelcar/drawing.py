@@ -26,6 +26,11 @@ def draw_push(image: PushedImage, console: Console | None = None) -> None:
     console = console or _stdout()
     _draw_image(console, image)
     _draw_left_out(console, image.snapshot.left_out)
+    _line(
+        console,
+        f"{format_bytes(image.bytes_read)} read, {format_bytes(image.bytes_uploaded)} sent, "
+        f"{format_bytes(image.bytes_reused)} reused, in {image.seconds:.1f} s.",
+    )
 
 
 def draw_plan(build: Build, console: Console | None = None) -> None:

@@ -1,0 +1,122 @@
+"""Options that several commands share, and what the library is given for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from modelcar.errors import InvalidInput
+
+DEFAULT_BASE_IMAGE = "registry.access.redhat.com/ubi9/ubi-micro:latest"
+
+
+def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several click options as one decorator, shown in the order given."""
+    return lambda function: reduce(lambda wrapped, option: option(wrapped), reversed(decorators), function)
+
+
+access_options = _options(
+    click.option(
+        "--authfile", type=click.Path(path_type=Path), help="Registry credentials, docker's or podman's format."
+    ),
+    click.option(
+        "--ca-file", type=click.Path(path_type=Path), help="CA certificates to trust besides the system's (PEM)."
+    ),
+    click.option("--plain-http", is_flag=True, help="Speak plain HTTP to the registries; loopback needs no asking."),
+)
+image_options = _options(
+    click.option("--revision", help="Branch, tag or commit of a Hub's model.  [default: main]"),
+    click.option(
+        "--base-image",
+        envvar="MODELCAR_BASE_IMAGE",
+        default=DEFAULT_BASE_IMAGE,
+        show_default=True,
+        show_envvar=True,
+        help="Image below the model, or scratch.",
+    ),
+    click.option("--platform", default="linux/amd64", show_default=True, help="Platform of the image."),
+    click.option(
+        "--allow", multiple=True, metavar="PATTERN", help="Files that go in; by default all but clutter. Repeatable."
+    ),
+    click.option("--ignore", multiple=True, metavar="PATTERN", help="Files that stay out. Repeatable."),
+    click.option(
+        "--allow-pickle",
+        multiple=True,
+        metavar="PATTERN",
+        help="Pickle files that are wanted all the same. Repeatable.",
+    ),
+)
+concurrency_option = click.option(
+    "--concurrency", type=click.IntRange(1, 32), default=4, show_default=True, help="Layers that move at once."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on stdout."
+)
+
+
+def make_request(source: str, destination: str, **options: Any) -> Any:
+    """The `modelcar.build.BuildRequest` of SOURCE, DESTINATION and the image options.
+
+    Raises:
+        InvalidReference: The destination, the base image or the platform is none.
+    """
+    from modelcar.build import BuildRequest
+    from modelcar.reference import ImageReference, Platform, parse_destination
+
+    base = options["base_image"]
+    return BuildRequest(
+        source=source,
+        destination=parse_destination(destination),
+        base_image=None if base == "scratch" else ImageReference.parse(base),
+        platform=Platform.parse(options["platform"]),
+        revision=options["revision"],
+        allow=options["allow"],
+        ignore=options["ignore"],
+        allow_pickle=options["allow_pickle"],
+    )
+
+
+def make_access(concurrency: int, **options: Any) -> Any:
+    """The `modelcar.distribution.client.Access` of the access options.
+
+    Args:
+        concurrency: Layers that move at once; a few connections more are kept.
+        options: All options of the command.
+    """
+    from modelcar.distribution.client import Access
+
+    return Access(options["authfile"], options["ca_file"], options["plain_http"], connections=concurrency + 4)
+
+
+def parse_pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    """The values of an option that takes KEY=VALUE.
+
+    Raises:
+        InvalidInput: One has no key, or no `=`; `option` is how it names the option.
+    """
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    if broken := [text for text in texts if not text.partition("=")[0] or "=" not in text]:
+        raise InvalidInput(f"{option} {broken[0]!r} is not KEY=VALUE", hint=f"Write {option} team=chat, for instance.")
+    return pairs
+
+
+def check_spec_alone(spec: str) -> None:
+    """See that `plan` of one argument is that of a spec, with no option that it would pass over in silence.
+
+    Raises:
+        UsageError: It is a source, or there is an option that the spec has a key for.
+    """
+    if spec.startswith(("hf:", "file:")):
+        raise click.UsageError("plan of a SOURCE takes a DESTINATION, too.")
+    context = click.get_current_context()
+    names = ("revision", "base_image", "platform", "allow", "ignore", "allow_pickle")
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} goes with SOURCE and DESTINATION; a SPEC says it itself."
+            )
