@@ -78,7 +78,7 @@ def _show(console: Console, sandbox: Sandbox) -> None:
 
 
 def _promote(console: Console, sandbox: Sandbox) -> Promotion:
-    console.print(f"$ modelcar promote {sandbox.promotion_spec}\n", style="bold", highlight=False)
+    console.print(f"$ modelcar promote {DIRECTORY / sandbox.promotion_spec.name}\n", style="bold", highlight=False)
     promotion = promote(
         load_spec(sandbox.promotion_spec),
         show_progress=lambda total_bytes: show_progress(total_bytes, stderr_console()),
