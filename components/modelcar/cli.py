@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -61,10 +62,13 @@ def cli(*, debug: bool) -> None:
 
 
 class _Echo(logging.Handler):
-    """Log lines to whatever standard error is at the moment: a bar may stand there."""
+    """Log lines to whatever standard error is at the moment.
+
+    While bars stand there it is rich's, which writes above them; click.echo would write past it, into them.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record).replace("WARNING", "warning", 1), err=True)
+        print(self.format(record).replace("WARNING", "warning", 1), file=sys.stderr)
 
 
 @cli.command("push")
@@ -227,7 +231,8 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped. Run it again to go on.", err=True)
-        raise SystemExit(130) from None
+        # Everything is unwound, but a layer's thread may wait minutes for its registry; the interpreter would wait too.
+        os._exit(130)
     except Exception as error:
         if debug:
             raise

@@ -19,6 +19,9 @@ from modelcar.reference import Digest
 from modelcar.snapshot import Source
 from modelcar.sources.content import ModelCheck
 
+PATIENCE_S = 3.0
+"""How long an interrupted push waits for its layers to take their uploads back; a registry may be silent for long."""
+
 
 @dataclass(frozen=True, slots=True)
 class MovedLayer:
@@ -67,20 +70,26 @@ class Mover:
 
         Raises:
             PromotionError: The first layer's failure; the others have ended by then.
+            KeyboardInterrupt: After `PATIENCE_S` at most; layers that wait longer for an answer end when they have it.
         """
         jobs: list[Callable[[], MovedLayer]] = []
         if self._plan.base is not None:
             base = self._plan.base
             jobs += [_bind(self._move_base, len(jobs) + i, base, d) for i, d in enumerate(base.image.layers)]
         jobs += [_bind(self._move, len(jobs) + i, planned) for i, planned in enumerate(self._plan.layers)]
-        with ThreadPoolExecutor(concurrency, thread_name_prefix="layer") as pool:
-            futures = [pool.submit(job) for job in jobs]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                return [future.result() for future in _failed_first(futures)]
-            finally:
-                self._cancelled.set()
-                pool.shutdown(cancel_futures=True)
+        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="layer")
+        futures = [pool.submit(job) for job in jobs]
+        patience_s = None
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            return [future.result() for future in _failed_first(futures)]
+        except KeyboardInterrupt:
+            patience_s = PATIENCE_S
+            raise
+        finally:
+            self._cancelled.set()
+            pool.shutdown(wait=patience_s is None, cancel_futures=True)
+            wait([future for future in futures if not future.cancelled()], timeout=patience_s)
 
     def _move(self, key: int, planned: PlannedLayer) -> MovedLayer:
         layer, candidate = planned.layer, planned.candidate

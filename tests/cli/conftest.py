@@ -98,8 +98,9 @@ def place(services: Services, home: Path, tmp_path: Path, monkeypatch: pytest.Mo
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
+    first = services.git("rev-list", "--max-parents=0", "main").strip()  # whatever was promoted since
     (work / "promotion.yaml").write_text(services.sandbox.promotion_spec.read_text())
-    (work / "chat.yaml").write_text(services.git("show", f"main:{MANIFEST}"))
+    (work / "chat.yaml").write_text(services.git("show", f"{first}:{MANIFEST}"))
     return lambda text: text.format_map({**services.names, "work": str(work), "home": str(home)})
 
 

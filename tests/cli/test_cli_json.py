@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +87,12 @@ def test_a_plan_of_a_spec_is_that_of_its_source_and_destination(modelcar: Run, p
 def test_promote_prints_one_object_and_finds_all_done_the_second_time(
     modelcar: Run, place: Fill, services: Services
 ) -> None:
+    spec = Path("promotion.yaml")  # names of its own: other tests promote, too
+    spec.write_text(
+        spec.read_text()
+        .replace("models/demo-llama", "json/demo")
+        .replace("registeredModel: d", "registeredModel: json-d")
+    )
     first = modelcar("promote", "promotion.yaml", "--json")
     second = modelcar("promote", "promotion.yaml", "--json")
 
