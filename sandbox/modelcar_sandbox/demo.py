@@ -73,7 +73,7 @@ def _show(console: Console, sandbox: Sandbox) -> None:
     form = "%h  %s%n         %(trailers:key=Image-Digest,separator=%x20)"
     log = subprocess.run(["git", "--git-dir", repository, "log", f"--format={form}"], check=True, capture_output=True)
     _say(console, log.stdout.decode())
-    _say(console, "Next: `.venv/bin/modelcar sandbox up --dir .demo` keeps these services running to play with;")
+    _say(console, "Next: `.venv/bin/modelcar sandbox up --dir .sandbox` runs the same services for you to play with;")
     _say(console, "README.md says how to use your own Hub, registry, Model Registry and git.")
 
 

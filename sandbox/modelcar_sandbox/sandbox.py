@@ -50,6 +50,18 @@ inferenceService:
 """
 
 
+_TOKENS = (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "MODELCAR_GIT_TOKEN",
+    "MODELCAR_GIT_TOKEN_FILE",
+    "MODELCAR_GIT_USERNAME",
+    "MODEL_REGISTRY_TOKEN",
+    "MODEL_REGISTRY_TOKEN_FILE",
+    "REGISTRY_AUTH_FILE",
+)
+
+
 class Sandbox:
     """Hub, OCI registry, Model Registry and git repository, running while the context is open.
 
@@ -170,14 +182,16 @@ class Sandbox:
             "HF_ENDPOINT": self.hub_url,
             "HF_HOME": str(self.directory / "hf-home"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_TOKEN": "",
-            "HUGGING_FACE_HUB_TOKEN": "",
             "MODELCAR_BASE_IMAGE": self.base_image,
             "MODELCAR_GIT_URL": self.git_url,
             "MODELCAR_REGISTRY": self.registry_address,
             "MODEL_REGISTRY_URL": self.model_registry_url,
             "NO_PROXY": beside_proxy,
             "no_proxy": beside_proxy,
+            # A login that the user has for other services is neither sent here nor asked for by a helper.
+            "DOCKER_CONFIG": str(self.directory / "no-logins"),
+            "HF_TOKEN_PATH": str(self.directory / "hf-home" / "token"),
+            **dict.fromkeys(_TOKENS, ""),
         }
         exports = [f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items()]
         note = "# Commands that have read this file use the sandbox. Tokens are emptied, so that yours stay with you.\n"
