@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -56,9 +59,9 @@ class _Cli(click.Group):
 @click.option("--debug", is_flag=True, help="Show tracebacks and every step.")
 def cli(*, debug: bool) -> None:
     """Promote a model: into a ModelCar image, the Model Registry, and the manifest in git."""
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s", handlers=[_Echo()]
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", handlers=[_Echo()])
+    # Only our own lines: HTTP libraries would print the signed addresses and headers that they send.
+    logging.getLogger("modelcar").setLevel(logging.DEBUG if debug else logging.WARNING)
 
 
 class _Echo(logging.Handler):
@@ -218,11 +221,12 @@ def _fail(error: PromotionError) -> NoReturn:
 def main() -> None:
     """Run the command; every failure is one clear sentence and an exit code, tracebacks only with `--debug`."""
     debug = "--debug" in sys.argv[1:]
+    _prepare_process()
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="modelcar", standalone_mode=False)
     except PromotionError as error:
         if debug:
-            raise
+            traceback.print_exc()
         _fail(error)
     except click.exceptions.Exit as stop:
         raise SystemExit(stop.exit_code) from None
@@ -230,7 +234,7 @@ def main() -> None:
         error.show()
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. Run it again to go on.", err=True)
+        click.echo("Stopped. Nothing names a half-done image; run the same command again.", err=True)
         # Everything is unwound, but a layer's thread may wait minutes for its registry; the interpreter would wait too.
         os._exit(130)
     except Exception as error:
@@ -239,3 +243,15 @@ def main() -> None:
         click.echo(f"Error: {type(error).__name__}: {error}", err=True)
         click.echo("This is a fault in modelcar; --debug shows where.", err=True)
         raise SystemExit(1) from None
+
+
+def _prepare_process() -> None:
+    """Let a terminal without UTF-8 show what it can, and let SIGTERM unwind like Ctrl-C: it is how pods are ended."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(signum: int, frame: object) -> NoReturn:  # noqa: ARG001 - what signal handlers are given
+    raise KeyboardInterrupt

@@ -108,9 +108,27 @@ def test_debug_shows_where_it_failed(environment: dict[str, str]) -> None:
     assert (quiet.returncode, quiet.stdout) == (2, "")
     assert quiet.stderr.startswith("Error: there is no directory file:///no/such/dir\n")
     assert "Traceback" not in quiet.stderr
-    assert (loud.returncode, loud.stdout) == (1, "")
+    assert (loud.returncode, loud.stdout) == (2, "")
     assert "Traceback (most recent call last)" in loud.stderr
     assert "modelcar.errors.SourceNotFound: there is no directory file:///no/such/dir" in loud.stderr
+
+
+def test_debug_shows_no_signed_address(environment: dict[str, str], place: Fill, tmp_path: Path) -> None:
+    arguments = ["push", "hf://sandbox/demo-llama", f"oci-layout:{tmp_path / 'layout'}:1", "--base-image", "scratch"]
+    there = environment | {"HF_ENDPOINT": place("http://{hub}")}
+
+    ran = subprocess.run([*MODELCAR, "--debug", *arguments], env=there, capture_output=True, text=True, check=True)
+
+    assert "Signature" not in ran.stdout + ran.stderr
+
+
+def test_a_terminal_without_utf_8_shows_what_it_can(environment: dict[str, str], place: Fill, tmp_path: Path) -> None:
+    arguments = ["push", "hf://sandbox/demo-llama", f"oci-layout:{tmp_path / 'layout'}:1", "--base-image", "scratch"]
+    there = environment | {"HF_ENDPOINT": place("http://{hub}"), "PYTHONIOENCODING": "ascii"}
+
+    ran = subprocess.run([*MODELCAR, *arguments], env=there, capture_output=True, check=True)
+
+    assert b"model-00001-of-00002.safetensors   4.2 MiB  ????" in ran.stdout
 
 
 PATCH = ("patch", "chat.yaml", "--name", "demo-llama", "--storage-uri", "oci://registry.example/a@{digest}")
