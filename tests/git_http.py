@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ class GitServer:
     """A served directory of bare repositories.
 
     Attributes:
-        url: `http://127.0.0.1:PORT`, without a slash at the end.
+        url: `http://127.0.0.1:PORT`, or with `https`, without a slash at the end.
         requests: `METHOD /path?query` and the Authorization header (or None) of each request, in order.
         answers: Statuses to answer with instead, in order, to requests whose path ends with `faulty`; a status of 0
             closes the connection after the request was carried out.
@@ -38,7 +39,9 @@ class GitServer:
 
 
 @contextmanager
-def serve_git(root: Path, *, username: str = "robot", token: str | None = None) -> Iterator[GitServer]:
+def serve_git(
+    root: Path, *, username: str = "robot", token: str | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[GitServer]:
     """Serve the repositories below `root`; with a token, only to who sends it."""
     secret = base64.b64encode(f"{username}:{token}".encode()).decode()
     server = GitServer(root, f"Basic {secret}" if token else None)
@@ -56,7 +59,9 @@ def serve_git(root: Path, *, username: str = "robot", token: str | None = None) 
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        server.url = f"http://127.0.0.1:{http.server_address[1]}"
+        if tls is not None:
+            http.socket = tls.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+        server.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{http.server_address[1]}"
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -13,9 +13,9 @@ from modelcar.delivery.repository import Delivered, Target, deliver, open_reposi
 PATH = "gitops/chat.yaml"
 
 
-def storage_uri(digit: str) -> str:
+def storage_uri(digit: str, registry: str = "registry.example") -> str:
     """A reference whose digest is 64 times `digit`."""
-    return f"oci://registry.example/team/chat@sha256:{digit * 64}"
+    return f"oci://{registry}/team/chat@sha256:{digit * 64}"
 
 
 def manifest(*names: str) -> str:
@@ -88,10 +88,16 @@ class Bare:
 
 
 def promote(
-    url: str, digit: str = "a", *, key: str = "key-1", name: str = "chat", expect: str | None = None
+    url: str,
+    digit: str = "a",
+    *,
+    key: str = "key-1",
+    name: str = "chat",
+    expect: str | None = None,
+    registry: str = "registry.example",
 ) -> Delivered:
     """Deliver the image whose digest is 64 times `digit`."""
-    edit = Edit(name=name, storage_uri=storage_uri(digit), labels={"app": "chat"}, expect=expect)
+    edit = Edit(name=name, storage_uri=storage_uri(digit, registry), labels={"app": "chat"}, expect=expect)
     with open_repository(Target(url, "main", PATH, name)) as repository:
         return deliver(
             repository, edit, promotion_key=key, trailers={"Model-Version-Id": "7"}, subject=f"Promote {name}"

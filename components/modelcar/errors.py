@@ -20,7 +20,7 @@
     └── GitError                      the repository that Argo CD watches
         ├── PushRejected              somebody else pushed first (retryable: the edit is applied again)
         ├── Superseded                the manifest no longer says what the plan saw (exit code 2)
-        └── Held                      a person said no: a hold in the spec, or a value put back (exit code 2)
+        └── Held                      a hold in the spec; or the value was changed since we set it (exit code 2)
 
 `str(error)` is one sentence for the reader: what happened, to what. `hint` is the way out. `retryable` is decided
 where the error is raised and read by one helper, `modelcar.retry.retry`.
@@ -161,6 +161,6 @@ class Superseded(GitError):
 
 
 class Held(GitError):
-    """A person said no: a hold in the PromotionSpec, or our value was put back by somebody."""
+    """A hold in the PromotionSpec; or our value was put back by a person, or replaced by a later promotion."""
 
     exit_code = 2

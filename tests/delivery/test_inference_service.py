@@ -137,6 +137,25 @@ def test_the_same_digest_behind_a_tag_means_no_edit_either() -> None:
     assert apply(before, edit(labels={"team": "red"})) == before
 
 
+@pytest.mark.parametrize("elsewhere", ["mirror.example/team/chat", "registry.example/team/other"])
+def test_the_same_digest_in_another_place_is_an_edit_like_any_other(elsewhere: str) -> None:
+    moved = f"oci://{elsewhere}@{digest_of(NEW)}"
+    before = MANIFEST.replace(OLD, moved)
+    after = apply(before, edit(labels={"team": "red"}, expect=moved))
+    assert after == MANIFEST.replace(OLD, NEW).replace('"blue"', '"red"')
+
+
+def test_a_place_that_the_plan_did_not_see_supersedes_the_edit_though_the_digest_is_the_same() -> None:
+    before = MANIFEST.replace(OLD, f"oci://mirror.example/team/chat@{digest_of(NEW)}")
+    with pytest.raises(Superseded):
+        apply(before, edit(expect=OLD))
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/team/chat", "oci://Not A Host/x"])
+def test_a_digest_in_what_is_no_image_is_no_digest(place: str) -> None:
+    assert apply(MANIFEST.replace(OLD, f"{place}@{digest_of(NEW)}"), edit()) == MANIFEST.replace(OLD, NEW)
+
+
 def test_a_value_that_the_plan_did_not_see_supersedes_the_edit() -> None:
     with pytest.raises(Superseded) as caught:
         apply(MANIFEST, edit(expect=NEVER_BUILT))

@@ -57,12 +57,79 @@ def test_an_image_that_serves_already_needs_no_commit(bare: Bare) -> None:
     assert (delivered.commit, delivered.changed) == (None, False)
 
 
-def test_a_value_that_was_put_back_by_hand_is_a_hold(bare: Bare) -> None:
-    promote(bare.url)
-    bare.write({PATH: manifest("chat").encode()})
+def test_the_same_bytes_in_another_registry_are_a_promotion_of_their_own(bare: Bare) -> None:
+    bare.write({PATH: manifest("chat").replace(storage_uri("0"), storage_uri("a", "old.example")).encode()})
+    assert promote(bare.url).changed
+    assert bare.read().decode() == manifest("chat").replace(storage_uri("0"), storage_uri("a")).replace(
+        "  name: chat\n", "  name: chat\n  labels:\n    app: chat\n"
+    )
+
+
+def test_a_promotion_key_that_moved_to_another_registry_moves_once_and_not_back(bare: Bare) -> None:
+    # The key knows the content, not the registry.
+    promote(bare.url, registry="old.example")
+    moved = promote(bare.url, registry="new.example")
+    again = promote(bare.url, registry="new.example")
+    assert (moved.changed, again.changed, again.commit) == (True, False, moved.commit)
+    assert storage_uri("a", "new.example") in bare.read().decode()
     with pytest.raises(Held):
-        promote(bare.url)
+        promote(bare.url, registry="old.example")
     assert bare.commits() == 3
+
+
+def test_a_value_that_was_put_back_by_hand_is_a_hold(bare: Bare) -> None:
+    commit = str(promote(bare.url).commit)
+    bare.write({PATH: manifest("chat").encode()})
+    with pytest.raises(Held) as caught:
+        promote(bare.url)
+    assert str(caught.value) == (
+        f"{PATH} was promoted to {storage_uri('a')} by commit {commit[:12]}, and says {storage_uri('0')} since"
+    )
+    assert caught.value.hint == (
+        "Somebody changed it on purpose; to promote this image again, revert that change in git."
+    )
+    assert bare.commits() == 3
+
+
+def test_a_later_promotion_is_not_undone_and_not_taken_for_a_person(bare: Bare) -> None:
+    first, later = str(promote(bare.url).commit), str(promote(bare.url, "b", key="key-2").commit)
+    with pytest.raises(Held) as caught:
+        promote(bare.url)
+    assert str(caught.value) == (
+        f"{PATH} was promoted to {storage_uri('a')} by commit {first[:12]}, "
+        f"and commit {later[:12]} promoted {storage_uri('b')} since"
+    )
+    assert caught.value.hint == (
+        "An old promotion that runs again does not undo a newer one; revert that commit in git, "
+        "or promote under another version name."
+    )
+    assert bare.commits() == 3
+
+
+def test_what_that_hint_says_is_true(bare: Bare) -> None:
+    first, later = promote(bare.url), promote(bare.url, "b", key="key-2")
+    bare.write({PATH: git(bare.directory, "show", f"{later.commit}^:{PATH}").encode()})  # what a revert leaves
+    assert promote(bare.url).commit == first.commit
+    promote(bare.url, "c", key="key-3")
+    assert promote(bare.url, key="key-4").changed  # another version name makes another key
+
+
+def test_a_person_is_not_taken_for_an_earlier_promotion_of_what_they_put_back(bare: Bare) -> None:
+    promote(bare.url, "b", key="key-2")
+    before = bare.read()
+    promote(bare.url)
+    bare.write({PATH: before})
+    with pytest.raises(Held, match="and says "):
+        promote(bare.url)
+
+
+def test_a_later_promotion_of_a_neighbour_in_the_file_is_not_blamed_for_a_person(bare: Bare) -> None:
+    bare.write({PATH: manifest("chat", "code").encode()})
+    promote(bare.url)
+    bare.write({PATH: bare.read().replace(storage_uri("a").encode(), storage_uri("b").encode())})
+    promote(bare.url, "b", key="key-2", name="code")
+    with pytest.raises(Held, match=f"and says {storage_uri('b')} since"):
+        promote(bare.url)
 
 
 def test_another_promotion_may_follow_a_hold(bare: Bare) -> None:
@@ -81,10 +148,9 @@ def test_the_key_counts_in_the_history_of_this_manifest_only(bare: Bare) -> None
     promote(bare.url)
     bare.write({"other.yaml": manifest("chat").encode()})
     with open_repository(Target(bare.url, "main", "other.yaml", "chat")) as repository:
-        assert repository.find_promotion("key-1") is None
+        assert repository.history("Promotion-Key") == []
     with open_repository(Target(bare.url, "main", PATH, "chat")) as repository:
-        assert repository.find_promotion("key-1") is not None
-        assert repository.find_promotion("key") is None
+        assert [keys for _, keys in repository.history("Promotion-Key")] == [["key-1"]]
 
 
 def test_a_key_is_found_behind_later_commits_and_merges(bare: Bare, tmp_path: Path) -> None:
@@ -172,6 +238,34 @@ def test_a_clone_brings_no_file_but_the_manifest(bare: Bare, tmp_path: Path, mon
         objects = git(clone, "cat-file", "--batch-all-objects", "--batch-check=%(objecttype)")
         assert objects.split().count("blob") == 1
         assert objects.split().count("commit") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("git version 2.30.2", "git version 2.30.2 is too old for us"),
+        ("git version 2.35.9 (Apple Git-137)", "git version 2.35.9 (Apple Git-137) is too old for us"),
+        ("git version 1.99", "git version 1.99 is too old for us"),
+        ("", "git without a version is too old for us"),
+    ],
+)
+def test_a_git_that_would_pass_over_our_settings_is_refused(
+    bare: Bare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, sentence: str
+) -> None:
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    error = raised(bare.url)
+    assert (str(error), error.hint) == (sentence, "Install git 2.36 or newer.")
+
+
+def test_a_machine_without_git_is_told(bare: Bare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    error = raised(bare.url)
+    assert (str(error), error.hint) == ("git is not installed", "Install git 2.36 or newer.")
 
 
 def test_a_dry_run_pushes_nothing(bare: Bare) -> None:

@@ -152,15 +152,6 @@ def test_a_token_and_a_token_file_are_one_too_many() -> None:
         Credentials.from_environment({"MODELCAR_GIT_TOKEN": "a", "MODELCAR_GIT_TOKEN_FILE": "b"})
 
 
-def test_a_file_that_is_missing_is_named(bare: Bare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MODELCAR_GIT_CA_FILE", str(tmp_path / "ca.pem"))
-    with pytest.raises(InvalidInput) as caught:
-        promote(bare.url)
-    assert str(caught.value) == (
-        f"{tmp_path}/ca.pem, named by MODELCAR_GIT_CA_FILE, cannot be read: No such file or directory"
-    )
-
-
 def test_a_token_with_a_line_break_is_refused_and_not_shown(server: GitServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELCAR_GIT_TOKEN", f"{TOKEN}\r\nX-Evil: 1")
     with pytest.raises(InvalidInput) as caught:

@@ -47,7 +47,7 @@ class Clone:
 
         Raises:
             InvalidInput: The branch name cannot be one.
-            GitError: git is missing.
+            GitError: git is missing or too old.
         """
         directory = scratch / "repository.git"
         directory.mkdir()
@@ -55,6 +55,7 @@ class Clone:
         self._url = url
         self._branch = branch
         self._index = scratch / "index"
+        self._git.check_version()
         if self._git.run("check-ref-format", f"refs/heads/{branch}").code != 0:
             raise InvalidInput(f"{branch!r} is not a name for a branch", hint="Write it without refs/heads/.")
         self._git.read("init", "--quiet", "--bare", "--template=", ".")
@@ -117,7 +118,7 @@ class Clone:
             return self._git.read("cat-file", "blob", file.blob)
 
     def history(self, commit: str, path: str, trailer: str) -> list[tuple[str, list[str]]]:
-        """The commits that touched a path, newest first, each with the values of one trailer.
+        """The commits that touched a path and have a trailer, newest first, each with the trailer's values.
 
         Args:
             commit: Where to begin.
@@ -127,7 +128,7 @@ class Clone:
         shape = f"%H%x00%(trailers:key={trailer},valueonly,separator=%x00)%x01"
         output = self._git.read("log", "--full-history", f"--format={shape}", commit, "--", path).decode()
         records = [record.strip("\n").split("\0") for record in output.split("\x01")]
-        return [(fields[0], [value for value in fields[1:] if value]) for fields in records if fields[0]]
+        return [(fields[0], values) for fields in records if (values := [value for value in fields[1:] if value])]
 
     def commit(self, parent: str, path: str, file: File, content: bytes, message: str, author: dict[str, str]) -> str:
         """Write a commit that changes one file; nothing leaves this machine.

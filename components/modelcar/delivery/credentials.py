@@ -6,7 +6,8 @@ import base64
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -16,6 +17,9 @@ from modelcar.errors import InvalidInput
 
 DEFAULT_USERNAME = "x-access-token"
 """Accepted beside a token by GitHub, GitLab and Gitea, and asked for by GitHub Apps."""
+
+CA_VARIABLES = ("MODELCAR_GIT_CA_FILE", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+"""Which one names the authorities; the first that is set counts."""
 
 _SCP_FORM = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:[^:\s]+")
 _SCHEMES = frozenset({"http", "https", "ssh", "file"})
@@ -32,7 +36,8 @@ class Credentials:
         token_file: File that holds it; read for each git command, so that a token that is renewed stays valid.
         ssh_key_file: Private key for ssh; copied with mode 0600, because mounted Secrets are readable by the group.
         ssh_known_hosts_file: Host keys for ssh; the user's own when None.
-        ca_file: PEM bundle that replaces the system's for https.
+        ca_file: PEM bundle, or directory of certificates, that replaces the system's for https.
+        ca_variable: The variable that names it.
     """
 
     username: str | None = None
@@ -41,12 +46,14 @@ class Credentials:
     ssh_key_file: Path | None = None
     ssh_known_hosts_file: Path | None = None
     ca_file: Path | None = None
+    ca_variable: str = CA_VARIABLES[0]
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read `MODELCAR_GIT_USERNAME`, `MODELCAR_GIT_TOKEN` and so on: each field's name in capitals.
 
-        An empty variable counts as missing.
+        An empty variable counts as missing. Without `MODELCAR_GIT_CA_FILE`, git's own `GIT_SSL_CAINFO` counts, then
+        `SSL_CERT_FILE`, then `REQUESTS_CA_BUNDLE`.
 
         Raises:
             InvalidInput: A token and a token file are both set.
@@ -59,13 +66,16 @@ class Credentials:
         token = environ.get("MODELCAR_GIT_TOKEN") or None
         if token and path("TOKEN_FILE"):
             raise InvalidInput("MODELCAR_GIT_TOKEN and MODELCAR_GIT_TOKEN_FILE are both set", hint="Unset one of them.")
+        ca_variable = next((name for name in CA_VARIABLES if environ.get(name)), CA_VARIABLES[0])
+        ca_file = environ.get(ca_variable)
         return cls(
             username=environ.get("MODELCAR_GIT_USERNAME") or None,
             token=token,
             token_file=path("TOKEN_FILE"),
             ssh_key_file=path("SSH_KEY_FILE"),
             ssh_known_hosts_file=path("SSH_KNOWN_HOSTS_FILE"),
-            ca_file=path("CA_FILE"),
+            ca_file=Path(ca_file) if ca_file else None,
+            ca_variable=ca_variable,
         )
 
     def settings(self, url: str) -> dict[str, str]:
@@ -83,8 +93,12 @@ class Credentials:
             return {}
         return {f"http.{parts.scheme}://{parts.netloc}/.extraHeader": f"Authorization: {self._basic(token)}"}
 
-    def environment(self, url: str, scratch: Path) -> dict[str, str]:
-        """Environment variables for ssh and TLS.
+    @contextmanager
+    def environment(self, url: str, scratch: Path) -> Iterator[dict[str, str]]:
+        """Environment variables for ssh and TLS, for as long as one git command runs.
+
+        The copy of the ssh key is there only until then: a promotion lasts hours, and a process that is killed cannot
+        remove it.
 
         Args:
             url: A checked repository address.
@@ -93,13 +107,17 @@ class Credentials:
         Raises:
             InvalidInput: A file that is named does not exist or cannot be read.
         """
-        variables = {}
-        if self.ca_file is not None:
-            _read(self.ca_file, "MODELCAR_GIT_CA_FILE")
-            variables["GIT_SSL_CAINFO"] = str(self.ca_file.absolute())
-        if "://" not in url or urlsplit(url).scheme == "ssh":
-            variables["GIT_SSH_COMMAND"] = self._ssh_command(scratch)
-        return variables
+        scheme = urlsplit(url).scheme if "://" in url else "ssh"
+        if scheme == "https" and self.ca_file is not None:
+            yield {self._trust(self.ca_file): str(self.ca_file.absolute())}
+        elif scheme == "ssh":
+            copy = scratch / "ssh-key"
+            try:
+                yield {"GIT_SSH_COMMAND": self._ssh_command(copy)}
+            finally:
+                copy.unlink(missing_ok=True)
+        else:
+            yield {}
 
     def redact(self, text: str) -> str:
         """`text` with the token and what is made of it replaced by `***`."""
@@ -121,14 +139,20 @@ class Credentials:
     def _basic(self, token: str) -> str:
         return "Basic " + base64.b64encode(f"{self.username or DEFAULT_USERNAME}:{token}".encode()).decode()
 
-    def _ssh_command(self, scratch: Path) -> str:
+    def _trust(self, ca_file: Path) -> str:
+        """The variable by which git takes a file, or a directory, of certificates."""
+        if ca_file.is_dir():
+            return "GIT_SSL_CAPATH"
+        _read(ca_file, self.ca_variable)
+        return "GIT_SSL_CAINFO"
+
+    def _ssh_command(self, copy: Path) -> str:
         options = list(_SSH_OPTIONS)
         if self.ssh_known_hosts_file is not None:
             _read(self.ssh_known_hosts_file, "MODELCAR_GIT_SSH_KNOWN_HOSTS_FILE")
             options.append(f"UserKnownHostsFile={self.ssh_known_hosts_file.absolute()}")
         key = []
         if self.ssh_key_file is not None:
-            copy = scratch / "ssh-key"
             copy.touch(mode=0o600)
             copy.write_bytes(_read(self.ssh_key_file, "MODELCAR_GIT_SSH_KEY_FILE"))
             options.append("IdentitiesOnly=yes")

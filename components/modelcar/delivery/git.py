@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from modelcar.delivery.failures import failure
 from modelcar.errors import GitError
 
 TIMEOUT_S = 900.0
+OLDEST = (2, 36)
+"""Version of git that has all we ask for, fetch --refetch last. Before 2.31 it would pass over GIT_CONFIG_COUNT, and
+the token with it, in silence. Source: https://github.com/git/git/blob/master/Documentation/RelNotes/2.36.0.txt"""
+
+_INSTALL_HINT = f"Install git {OLDEST[0]}.{OLDEST[1]} or newer."
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +92,22 @@ class Git:
             GitError: git is not installed, or did not end within 15 minutes (retryable).
             InvalidInput: A file of the credentials cannot be read.
         """
-        environment = self._environment() | (variables or {})
         log.debug("git %s", " ".join(arguments))
+        with self._credentials.environment(self._url, self._scratch) as given:
+            return self._run(arguments, stdin, self._environment() | given | (variables or {}))
+
+    def check_version(self) -> None:
+        """See that git is new enough.
+
+        Raises:
+            GitError: It is not, or is not installed.
+        """
+        said = self.run("--version").stdout.decode(errors="replace").strip()
+        version = re.match(r"git version (\d+)\.(\d+)", said)
+        if version is None or (int(version[1]), int(version[2])) < OLDEST:
+            raise GitError(f"{said or 'git without a version'} is too old for us", hint=_INSTALL_HINT)
+
+    def _run(self, arguments: tuple[str, ...], stdin: bytes, environment: dict[str, str]) -> Answer:
         try:
             process = subprocess.Popen(
                 ["git", *arguments],
@@ -99,7 +119,7 @@ class Git:
                 start_new_session=True,  # no terminal to ask on, and one group to end
             )
         except FileNotFoundError as error:
-            raise GitError("git is not installed", hint="Install git 2.32 or later.") from error
+            raise GitError("git is not installed", hint=_INSTALL_HINT) from error
         try:
             stdout, stderr = process.communicate(stdin, timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
@@ -135,7 +155,6 @@ class Git:
         return {
             **kept,
             **given,
-            **self._credentials.environment(self._url, self._scratch),
             "HOME": str(self._home),
             "XDG_CONFIG_HOME": str(self._home),
             "LC_ALL": "C",

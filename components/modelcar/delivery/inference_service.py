@@ -104,11 +104,20 @@ def digest_of(storage_uri: str) -> str | None:
     return found.group(1) if found and found.end() == len(storage_uri) else None
 
 
+def is_same_image(storage_uri: str, other: str) -> bool:
+    """Whether two storageUris pull the same bytes from the same place: registry, repository and digest are equal.
+
+    A tag beside a digest does not matter. Equal digests elsewhere do not count: the other place may be gone tomorrow.
+    """
+    images = [_pinned(uri) for uri in (storage_uri, other)]
+    return storage_uri == other or (None not in images and images[0] == images[1])
+
+
 def apply(text: str, edit: Edit) -> str:
     """Edit one InferenceService of a manifest.
 
-    The same image digest means no edit at all: labels and annotations reach the pod template, and a change of them
-    alone would restart the model. While storageUri is the placeholder that was never built, an annotation
+    The same image (`is_same_image`) means no edit at all: labels and annotations reach the pod template, and a change
+    of them alone would restart the model. While storageUri is the placeholder that was never built, an annotation
     `serving.kserve.io/stop: "true"` becomes `"false"`.
 
     Args:
@@ -125,7 +134,7 @@ def apply(text: str, edit: Edit) -> str:
     """
     found = _locate(text, edit.name, edit.namespace)
     current = _uri_node(found, edit.name).value
-    if current == edit.storage_uri or digest_of(current) == digest_of(edit.storage_uri):
+    if is_same_image(current, edit.storage_uri):
         return text
     if edit.expect is not None and current != edit.expect:
         raise Superseded(
@@ -142,6 +151,17 @@ def diff(old: str, new: str, path: str) -> str:
     """A unified diff as `git diff` draws it, empty when nothing changed; `path` is relative to the repository."""
     lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{path}", f"b/{path}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _pinned(storage_uri: str) -> tuple[str, str] | None:
+    """Registry with repository, and digest; None when it is no `oci://` reference by digest."""
+    digest = digest_of(storage_uri)
+    if digest is None or not storage_uri.startswith(SCHEME):
+        return None
+    try:
+        return ImageReference.parse(storage_uri.removeprefix(SCHEME)).name, digest
+    except InvalidReference:
+        return None
 
 
 def _check_storage_uri(storage_uri: str) -> None:

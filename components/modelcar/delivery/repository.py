@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
-from modelcar.delivery.clone import Clone, File
+from modelcar.delivery.clone import Clone
 from modelcar.delivery.credentials import Credentials, check_url
-from modelcar.delivery.inference_service import Edit, apply, diff, digest_of, read_storage_uri
+from modelcar.delivery.inference_service import Edit, apply, diff, digest_of, is_same_image, read_storage_uri
 from modelcar.delivery.trailers import (
     IMAGE_DIGEST,
     PREVIOUS_DIGEST,
@@ -102,17 +103,18 @@ class Repository:
         """
         self._tip = self._clone.refresh()
 
-    def read(self) -> Manifest:
-        """The manifest at the tip.
+    def read(self, commit: str | None = None) -> Manifest:
+        """The manifest at the tip, or at another commit: its hash, `^` after it for its first parent.
 
         Raises:
             InvalidInput: No such file (the hint names similar ones), or the path leads through a link or out of
                 the repository.
             ManifestShapeError: It is not UTF-8 text, or has no such InferenceService.
         """
-        text = _decoded(self._clone.content(self._file()), self.target.path)
+        commit = commit if commit is not None else self._tip
+        text = _decoded(self._clone.content(self._clone.find(commit, self.target.path)), self.target.path)
         uri = read_storage_uri(text, name=self.target.name, namespace=self.target.namespace)
-        return Manifest(text, uri, self._tip)
+        return Manifest(text, uri, commit)
 
     def check_write_access(self) -> None:
         """Ask the server for a push, and send nothing.
@@ -128,14 +130,13 @@ class Repository:
         except PushRejected:
             log.debug("the branch moved since it was fetched; write access is there")
 
-    def find_promotion(self, promotion_key: str) -> str | None:
-        """The newest commit in the manifest's history whose trailers have this key, as commit hash, or None."""
-        commits = self._clone.history(self._tip, self.target.path, PROMOTION_KEY)
-        return next((commit for commit, keys in commits if promotion_key in keys), None)
+    def history(self, trailer: str) -> list[tuple[str, list[str]]]:
+        """The commits of the manifest's file that have a trailer, newest first: hash and the trailer's values."""
+        return self._clone.history(self._tip, self.target.path, trailer)
 
     def commit(self, text: str, message: str, author: Author) -> str:
         """Write a commit on top of the tip that gives the manifest this text, here only; returns its hash."""
-        file = self._file()
+        file = self._clone.find(self._tip, self.target.path)
         return self._clone.commit(self._tip, self.target.path, file, text.encode(), message, author.environment())
 
     def push(self, commit: str) -> bool:
@@ -149,9 +150,6 @@ class Repository:
             GitError: The server refuses, or the connection broke off (retryable; the push may have arrived).
         """
         return self._clone.push(commit)
-
-    def _file(self) -> File:
-        return self._clone.find(self._tip, self.target.path)
 
 
 @contextmanager
@@ -195,7 +193,7 @@ def deliver(
 
     Raises:
         Superseded: The manifest says neither what the plan saw nor what the edit wants.
-        Held: This promotion was delivered before, and somebody has put another value there since.
+        Held: This promotion was delivered before, and a person or a later promotion has put another value there since.
         PushRejected: Others were faster twelve times.
         GitError: The server refuses the push, or cannot be reached.
         ManifestShapeError: The manifest is not what the edit expects.
@@ -207,9 +205,9 @@ def deliver(
     def attempt() -> Delivered:
         repository.refresh()
         before = repository.read()
-        done = repository.find_promotion(promotion_key)
+        done = _find_earlier(repository, edit, promotion_key)
         if done is not None:
-            return _earlier(repository.target, edit, before, done)
+            return _earlier(repository, edit, before, done)
         text = apply(before.text, edit)
         if text == before.text:
             return Delivered(None, False, "", before.storage_uri)
@@ -221,14 +219,40 @@ def deliver(
     return retry(attempt, attempts=ATTEMPTS, first_delay_s=FIRST_DELAY_S)
 
 
-def _earlier(target: Target, edit: Edit, now: Manifest, commit: str) -> Delivered:
+def _find_earlier(repository: Repository, edit: Edit, promotion_key: str) -> str | None:
+    """The newest commit that carries this promotion; the same bytes from another registry are another one."""
+    commits = [commit for commit, keys in repository.history(PROMOTION_KEY) if promotion_key in keys]
+    return next((one for one in commits if is_same_image(repository.read(one).storage_uri, edit.storage_uri)), None)
+
+
+def _earlier(repository: Repository, edit: Edit, now: Manifest, commit: str) -> Delivered:
     """What a promotion that has its commit already comes to."""
-    if digest_of(now.storage_uri) == digest_of(edit.storage_uri):
+    if is_same_image(now.storage_uri, edit.storage_uri):
         return Delivered(commit, False, "", now.storage_uri)
+    promoted = f"{repository.target.path} was promoted to {edit.storage_uri} by commit {commit[:12]}"
+    later = _find_later(repository, now, commit)
+    if later is not None:
+        raise Held(
+            f"{promoted}, and commit {later[:12]} promoted {now.storage_uri} since",
+            hint="An old promotion that runs again does not undo a newer one; revert that commit in git, or promote "
+            "under another version name.",
+        )
     raise Held(
-        f"{target.path} was promoted to {edit.storage_uri} by commit {commit[:12]}, and says {now.storage_uri} since",
+        f"{promoted}, and says {now.storage_uri} since",
         hint="Somebody changed it on purpose; to promote this image again, revert that change in git.",
     )
+
+
+def _find_later(repository: Repository, now: Manifest, commit: str) -> str | None:
+    """The newest promotion after `commit` that gave the manifest the value of now; None when only people did."""
+
+    def says_so(one: str) -> bool:
+        return is_same_image(repository.read(one).storage_uri, now.storage_uri)
+
+    newer = takewhile(lambda entry: entry[0] != commit, repository.history(IMAGE_DIGEST))
+    candidates = [one for one, digests in newer if digest_of(now.storage_uri) in digests]
+    # The file may hold several InferenceServices: it must be this one's value that the commit changed.
+    return next((one for one in candidates if says_so(one) and not says_so(f"{one}^")), None)
 
 
 def _push(repository: Repository, commit: str, promotion_key: str) -> bool:
@@ -244,7 +268,7 @@ def _push(repository: Repository, commit: str, promotion_key: str) -> bool:
 def _arrived(repository: Repository, commit: str, promotion_key: str) -> bool:
     try:
         repository.refresh()
-        return repository.find_promotion(promotion_key) == commit
+        return (commit, [promotion_key]) in repository.history(PROMOTION_KEY)
     except PromotionError as error:
         log.debug("cannot see whether the push arrived: %s", error)
         return False
