@@ -26,6 +26,7 @@ from modelcar.options import (
     make_access,
     make_request,
     parse_pairs,
+    reuse_option,
 )
 
 _GROUPS = "modelcar.commands"
@@ -78,6 +79,7 @@ class _Echo(logging.Handler):
 @click.argument("source")
 @click.argument("destination")
 @image_options
+@reuse_option
 @concurrency_option
 @access_options
 @json_option
@@ -112,24 +114,24 @@ def plan_command(what: tuple[str, ...], *, as_json: bool, **options: Any) -> Non
     access = make_access(1, **options)
     if len(what) == 1:
         check_spec_alone(what[0])
-        from modelcar.promotion import build_request
+        from modelcar.promotion import plan_promotion
         from modelcar.spec import load_spec
 
-        request = build_request(load_spec(Path(what[0])))
+        build = plan_promotion(load_spec(Path(what[0])), access=access, tell=lambda line: click.echo(line, err=True))
     elif len(what) == 2:
-        request = make_request(*what, **options)
+        build = prepare(make_request(*what, **options), access)
     else:
         raise click.UsageError("plan takes one SPEC, or SOURCE and DESTINATION.")
-    build = prepare(request, access)
     _print(describe_plan(build), as_json, lambda: draw_plan(build))
 
 
 @cli.command("promote")
 @click.argument("spec", type=click.Path(path_type=Path))
+@reuse_option
 @concurrency_option
 @access_options
 @json_option
-def promote_command(spec: Path, *, concurrency: int, as_json: bool, **options: Any) -> None:
+def promote_command(spec: Path, *, reuse: bool, concurrency: int, as_json: bool, **options: Any) -> None:
     """Promote the model of SPEC: push its image, register it, patch the manifest in git.
 
     Run it again whenever you like: what is there is not done again.
@@ -144,6 +146,7 @@ def promote_command(spec: Path, *, concurrency: int, as_json: bool, **options: A
         load_spec(spec),
         access=make_access(concurrency, **options),
         concurrency=concurrency,
+        reuse=reuse,
         tell=lambda line: click.echo(line, err=True),
         show_progress=lambda total_bytes: show_progress(total_bytes, stderr_console()),
     )

@@ -32,6 +32,7 @@ VERSION_LABEL = "modelregistry.opendatahub.io/model-version-id"
 """Labels that tie an InferenceService to the Model Registry; the dashboard and its reconciler read them.
 Source: https://github.com/opendatahub-io/odh-model-controller, reconciler of the model registry."""
 
+Tell = Callable[[str], None]
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
 
@@ -64,7 +65,8 @@ def promote(
     *,
     access: Access | None = None,
     concurrency: int = CONCURRENCY,
-    tell: Callable[[str], None] = lambda line: None,  # noqa: ARG005 - nobody is told
+    reuse: bool = True,
+    tell: Tell = lambda line: None,  # noqa: ARG005 - nobody is told
     show_progress: ShowProgress = _silent,
 ) -> Promotion:
     """Bring the model of a spec to where it serves.
@@ -76,29 +78,23 @@ def promote(
         spec: What, and to where.
         access: How registries are reached.
         concurrency: Layers that move at once.
+        reuse: Whether layers are taken from earlier images.
         tell: Given a line for each step.
         show_progress: Given the image's size in bytes; while it is entered, its value is told what moves.
 
     Raises:
-        Held: The spec holds promotions, or somebody took this one back in git.
+        Held: The spec holds promotions, or in git this one was taken back, or followed by another.
         Superseded: The manifest was changed by somebody else meanwhile.
         VersionConflict: The named version exists with another image.
-        PromotionError: A step failed; run again, it goes on where it was.
+        PromotionError: A step failed. Run again, it looks up what is there: steps that were done are not done twice,
+            but layers that no image has yet are sent again.
     """
     access = access or Access(connections=concurrency + 4)
     if spec.hold is not None:
-        raise Held(
-            f"promotions of {spec.inference_service.name} are on hold: {spec.hold}", hint="Take hold out of the spec."
-        )
+        raise Held(_on_hold(spec), hint="Take hold out of the spec.")
     registry = Connection.from_environment(spec.model_registry.url)
     with open_repository(target_of(spec.inference_service)) as repository:
-        tell(f"checking {spec.inference_service.repository}, {spec.model_registry.url} and {spec.image.repository}")
-        manifest = repository.read()
-        repository.check_write_access()
-        existing = check(registry, spec.model_registry.registered_model, spec.model_registry.version)
-        tell(f"resolving {spec.model.source}")
-        build = prepare(build_request(spec, manifest), access)
-        refuse_other_image(spec, existing, build)
+        manifest, build = _plan(spec, repository, registry, access, reuse=reuse, tell=tell)
         tell(f"pushing {len(build.plan.snapshot.files)} files to {build.destination.name}")
         with show_progress(build.plan.size_bytes) as progress:
             image = execute(build, concurrency=concurrency, progress=progress)
@@ -110,6 +106,47 @@ def promote(
     return Promotion(spec, image, registered, patched, key)
 
 
+def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> Build:
+    """Do what `promote` does before the first byte of the model moves; nothing is moved or changed anywhere.
+
+    Whether the registry takes a push is not asked: the question would begin one.
+
+    Args:
+        spec: What would be promoted, and to where; a hold in it is told.
+        access: How registries are reached.
+        tell: Given a line for each step.
+
+    Returns:
+        The build that `promote` would execute now; its plan says what would be reused.
+
+    Raises:
+        VersionConflict: The named version exists with another image.
+        PromotionError: What would stop `promote` early: no such manifest, model or image, no access.
+    """
+    registry = Connection.from_environment(spec.model_registry.url)
+    if spec.hold is not None:
+        tell(_on_hold(spec))
+    with open_repository(target_of(spec.inference_service)) as repository:
+        return _plan(spec, repository, registry, access, reuse=True, tell=tell)[1]
+
+
+def _plan(
+    spec: PromotionSpec, repository: Repository, registry: Connection, access: Access, *, reuse: bool, tell: Tell
+) -> tuple[Manifest, Build]:
+    tell(f"checking {spec.inference_service.repository}, {spec.model_registry.url} and {spec.image.repository}")
+    manifest = repository.read()
+    repository.check_write_access()
+    existing = check(registry, spec.model_registry.registered_model, spec.model_registry.version)
+    tell(f"resolving {spec.model.source}")
+    build = prepare(build_request(spec, manifest, reuse=reuse), access)
+    refuse_other_image(spec, existing, build)
+    return manifest, build
+
+
+def _on_hold(spec: PromotionSpec) -> str:
+    return f"promotions of {spec.inference_service.name} are on hold: {spec.hold}"
+
+
 def target_of(where: InferenceServiceSpec) -> Target:
     """The manifest in git that a spec names."""
     return Target(
@@ -117,12 +154,13 @@ def target_of(where: InferenceServiceSpec) -> Target:
     )
 
 
-def build_request(spec: PromotionSpec, manifest: Manifest | None = None) -> BuildRequest:
+def build_request(spec: PromotionSpec, manifest: Manifest, *, reuse: bool = True) -> BuildRequest:
     """What is to be built for a spec.
 
     Args:
         spec: What was asked for.
         manifest: What serves now: layers of its image are taken over when it is in the same repository.
+        reuse: Whether layers are taken over at all.
     """
     return BuildRequest(
         source=spec.model.source,
@@ -133,7 +171,8 @@ def build_request(spec: PromotionSpec, manifest: Manifest | None = None) -> Buil
         destination=spec.image.repository.tagged(spec.image.tag),
         base_image=spec.image.base_image,
         platform=spec.image.platform,
-        previous=_serving_digest(spec.image.repository, manifest) if manifest is not None else (),
+        previous=_serving_digest(spec.image.repository, manifest),
+        reuse=reuse,
     )
 
 
@@ -220,7 +259,7 @@ def patch(
 
     Raises:
         Superseded: The manifest says something else by now.
-        Held: This promotion was taken back by somebody.
+        Held: This promotion was taken back by somebody, or followed by another.
         GitError: The push failed.
     """
     where = spec.inference_service
