@@ -110,6 +110,8 @@ class Files:
 class NoCheck:
     """Looks at a file's bytes and minds nothing."""
 
+    is_pickle = False
+
     def update(self, block: bytes) -> None:
         pass
 

@@ -14,7 +14,7 @@ from modelcar.plan import ImagePlan, make_plan
 from modelcar.progress import Progress
 from modelcar.push import CONCURRENCY, PushedImage, push
 from modelcar.reference import Digest, ImageReference, LayoutReference, Platform
-from modelcar.retry import retry
+from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.snapshot import Source
 from modelcar.sources.open import open_source
 
@@ -33,6 +33,7 @@ class BuildRequest:
         ignore: Patterns of files that stay out.
         allow_pickle: Patterns of pickle files that are wanted all the same.
         previous: Digests of earlier images in the same repository to take layers from, besides what the tag names.
+        reuse: Whether layers are taken from earlier images at all; they are what their manifests say that they are.
     """
 
     source: str
@@ -44,6 +45,7 @@ class BuildRequest:
     ignore: tuple[str, ...] = ()
     allow_pickle: tuple[str, ...] = ()
     previous: tuple[Digest, ...] = ()
+    reuse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,10 @@ def prepare(request: BuildRequest, access: Access) -> Build:
         ignore=request.ignore,
         allow_pickle=request.allow_pickle,
     )
-    snapshot = retry(source.snapshot)
+    snapshot = retry(source.snapshot, attempts=CONTACT_ATTEMPTS)
     base = fetch_base(request.base_image, request.platform, access) if request.base_image is not None else None
     destination = open_destination(request.destination, access)
-    previous = [*map(str, request.previous), *_friendly_tags(request.destination)]
+    previous = [*map(str, request.previous), *_friendly_tags(request.destination)] if request.reuse else []
     plan = make_plan(snapshot, destination, platform=request.platform, base=base, previous=previous)
     return Build(request, source, destination, plan)
 

@@ -94,10 +94,11 @@ class Mover:
     def _move(self, key: int, planned: PlannedLayer) -> MovedLayer:
         layer, candidate = planned.layer, planned.candidate
         if candidate is not None and planned.reusable and self._destination.has_blob(candidate.digest):
-            for file in layer.files:
-                self._check.skip(file)
+            contents = layer_contents(candidate) or ()
+            for file, content in zip(layer.files, contents, strict=True):
+                self._check.skip(file, is_pickle=content.is_pickle)
             self._progress.layer_finished(key, layer.title, layer.size_bytes, reused=True)
-            return MovedLayer(candidate, layer_contents(candidate) or (), reused=True, bytes_read=0)
+            return MovedLayer(candidate, contents, reused=True, bytes_read=0)
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
         watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
         if not layer.files or (candidate is not None and self._source.reads_are_cheap):

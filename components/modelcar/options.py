@@ -51,6 +51,13 @@ image_options = _options(
         help="Pickle files that are wanted all the same. Repeatable.",
     ),
 )
+reuse_option = click.option(
+    "--no-reuse",
+    "reuse",
+    flag_value=False,
+    default=True,
+    help="Read and send every layer, whatever earlier images say.",
+)
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(1, 32), default=4, show_default=True, help="Layers that move at once."
 )
@@ -78,6 +85,7 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
         allow=options["allow"],
         ignore=options["ignore"],
         allow_pickle=options["allow_pickle"],
+        reuse=options.get("reuse", True),
     )
 
 

@@ -20,7 +20,7 @@ class PlannedLayer:
 
     Attributes:
         layer: What goes into it.
-        candidate: A layer of an earlier image with the same paths and sizes, or None.
+        candidate: A layer of an earlier image with the same paths and sizes, as a whole and of each file, or None.
         reusable: Whether the digests that the source published say that `candidate` holds the same content. False
             for a source without digests, where only reading tells.
     """
@@ -124,6 +124,8 @@ def _known_layers(
 def _match(layer: LayerPlan, known: Mapping[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]]) -> PlannedLayer:
     candidate: Descriptor | None = None
     for descriptor, contents in known.get(tuple((file.path, file.size_bytes) for file in layer.files), []):
+        if descriptor.size_bytes != layer.size_bytes:  # it holds more than its annotation tells
+            continue
         verdicts = [_same(file, content) for file, content in zip(layer.files, contents, strict=True)]
         if all(verdicts):
             return PlannedLayer(layer, descriptor, reusable=True)

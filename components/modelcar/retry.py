@@ -13,8 +13,11 @@ from modelcar.errors import PromotionError
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 5
-FIRST_DELAY_S = 0.5
+ATTEMPTS = 8
+"""Enough to outlast a server that restarts: with the delays below, 45 to 91 seconds."""
+CONTACT_ATTEMPTS = 3
+"""For a host that has never answered: its name may be wrong, and whoever typed it waits. 1.5 to 3 seconds."""
+FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 30.0
 LONGEST_ASKED_S = 300.0
 
@@ -42,8 +45,8 @@ class Attempts:
     def failed(self, error: PromotionError) -> None:
         """Wait until the next attempt may begin.
 
-        Waits double to at most 30 s, with full jitter, so that writers who failed together do not come back
-        together; when the other side named a time (`retry_after_s`), that time is waited, up to 5 minutes.
+        Waits double to at most 30 s, the second half of each at random, so that writers who failed together do not come
+        back together; when the other side named a time (`retry_after_s`), that time is waited, up to 5 minutes.
 
         Raises:
             PromotionError: `error` itself, when it is not retryable or the attempts are used up.
@@ -52,7 +55,7 @@ class Attempts:
         if not error.retryable or self._failures >= self._attempts:
             raise error
         longest_s = min(LONGEST_DELAY_S, self._first_delay_s * 2 ** (self._failures - 1))
-        delay_s = random.uniform(0, longest_s)  # noqa: S311 - jitter, not cryptography
+        delay_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not cryptography
         if error.retry_after_s is not None:
             delay_s = min(error.retry_after_s, LONGEST_ASKED_S)
         log.warning("%s; attempt %d of %d in %.1f s", error, self._failures + 1, self._attempts, delay_s)

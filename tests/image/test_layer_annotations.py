@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,17 +26,26 @@ HEX = st.text("0123456789abcdef", min_size=40, max_size=40)
 SMALL = st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, MAX_GIT_BLOB_BYTES), HEX).map(
     lambda row: FileContent(row[0], row[1], Digest.of(row[0].encode()), row[2])
 )
+PICKLE = SMALL.map(lambda content: replace(content, is_pickle=True))
 LARGE = st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.integers(MAX_GIT_BLOB_BYTES + 1, 1 << 60)).map(
     lambda row: FileContent(row[0], row[1], Digest.of(row[0].encode()), None)
 )
 
 
 @settings(deadline=None)
-@given(st.lists(SMALL | LARGE, max_size=5))
+@given(st.lists(SMALL | LARGE | PICKLE, max_size=5))
 def test_a_layers_descriptor_tells_the_next_push_what_it_holds(contents: list[FileContent]) -> None:
     descriptor = layer_descriptor(DIGEST, 5, contents)
     assert layer_contents(descriptor) == tuple(contents)
     assert layer_contents(Descriptor.from_json(json.loads(json.dumps(descriptor.to_json())))) == tuple(contents)
+
+
+def test_only_a_pickle_is_told_as_one() -> None:
+    file = FileContent("a", 1, DIGEST, "0" * 40)
+    assert layer_descriptor(DIGEST, 5, [file]).annotations[FILES_ANNOTATION] == row()
+    assert layer_descriptor(DIGEST, 5, [replace(file, is_pickle=True)]).annotations[FILES_ANNOTATION] == row(
+        pickle=True
+    )
 
 
 def row(**changes: Any) -> str:
@@ -64,6 +74,9 @@ FOREIGN: list[dict[str, str]] = [
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(blob=None)},
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(blob=7)},
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(size=1 << 40)},
+    {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(pickle=False)},
+    {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(pickle=1)},
+    {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(pickle=True, more=True)},
 ]
 
 

@@ -46,13 +46,13 @@ def test_a_source_that_breaks_off_at_the_very_end_is_asked_for_nothing_more() ->
     assert (source.opened, stream.bytes_read) == ([("a.bin", 0), ("a.bin", 3)], 3)
 
 
-def test_a_source_that_breaks_off_five_times_at_one_place_is_given_up_for_good() -> None:
+def test_a_source_that_breaks_off_eight_times_at_one_place_is_given_up_for_good() -> None:
     source = Files({"a.bin": b"abc"})
-    for _ in range(6):
+    for _ in range(9):
         source.break_off("a.bin", 2)
     with pytest.raises(SourceError, match=r"a\.bin broke off") as caught:
         stream_of(source).drain()
-    assert source.opened == [("a.bin", 0), *[("a.bin", 2)] * 4]
+    assert source.opened == [("a.bin", 0), *[("a.bin", 2)] * 7]
     assert not caught.value.retryable
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,11 +79,26 @@ def push_files() -> PushFiles:
         platform: Platform = AMD64,
         progress: Progress | None = None,
         concurrency: int = 4,
+        allow_pickle: Sequence[str] = (),
     ) -> PushedImage:
         plan = make_plan(source.snapshot(), destination, platform=platform, base=base, previous=previous)
-        return push(plan, source, destination, tags=lambda _: tags, progress=progress, concurrency=concurrency)
+        return push(
+            plan,
+            source,
+            destination,
+            tags=lambda _: tags,
+            allow_pickle=allow_pickle,
+            progress=progress,
+            concurrency=concurrency,
+        )
 
     return plan_and_push
+
+
+def _read_whole(repository: Repository, digest: Digest) -> bytes:
+    """A blob of any size, as a runtime pulls it."""
+    with repository.open_blob(digest) as blocks:
+        return b"".join(blocks)
 
 
 @pytest.fixture
@@ -93,7 +109,7 @@ def pull() -> Callable[[Destination, str], UnpackedImage]:
         stored = destination.find_manifest(reference)
         assert stored is not None
         if isinstance(destination, Repository):
-            return validate_image(destination.read_blob, stored.content)
+            return validate_image(partial(_read_whole, destination), stored.content)
         assert isinstance(destination, Layout)
         directory = Path(destination.name.removeprefix("oci-layout:"))
 

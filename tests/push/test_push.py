@@ -177,13 +177,13 @@ def test_a_source_that_breaks_off_is_read_on_and_nothing_is_sent_twice(running: 
     assert pushed.bytes_read == source.size_bytes
 
 
-def test_a_source_that_is_down_is_told_as_itself_after_five_attempts(running: Running, push_files: PushFiles) -> None:
+def test_a_source_that_is_down_is_told_as_itself_after_eight_attempts(running: Running, push_files: PushFiles) -> None:
     source = Files(model())
     for _ in range(30):
         source.break_off("config.json", 5)
     with pytest.raises(SourceError, match=r"config\.json broke off"):
         push_files(source, running.repository(), concurrency=1)
-    assert source.opened == [("config.json", 0), *[("config.json", 5)] * 4]
+    assert source.opened == [("config.json", 0), *[("config.json", 5)] * 7]
     assert running.sessions_left == 0
 
 

@@ -130,13 +130,27 @@ def test_a_hidden_pickle_is_refused_unless_named() -> None:
     read(check_for(contents, allow_pickle=("*.dat",)), "vocab.dat", contents["vocab.dat"])
 
 
+def test_a_pickle_that_is_skipped_has_to_be_allowed_again() -> None:
+    contents = {"vocab.dat": pickle.dumps(["a"])}
+    file = ModelFile("vocab.dat", len(contents["vocab.dat"]))
+    with pytest.raises(UnsafeContent) as skipped:
+        check_for(contents).skip(file, is_pickle=True)
+    with pytest.raises(UnsafeContent) as seen:
+        read(check_for(contents), "vocab.dat", contents["vocab.dat"])
+    assert (str(skipped.value), skipped.value.hint) == (str(seen.value), seen.value.hint)
+    check_for(contents, allow_pickle=("*.dat",)).skip(file, is_pickle=True)
+
+
 def test_a_header_length_that_looks_like_a_pickle_is_none() -> None:
     # 0x280280 bytes of header: 80 02 28, which is also protocol 2 and the opcode MARK.
     padding = 0x280280 - 2
     content = (0x280280).to_bytes(8, "little") + b"{}" + b" " * padding
     check = check_for({FIRST: content})
-    read(check, FIRST, content)
+    one = check.file(ModelFile(FIRST, len(content)))
+    one.update(content)
+    one.finish()
     check.finish()
+    assert not one.is_pickle
 
 
 def test_an_empty_file_passes() -> None:

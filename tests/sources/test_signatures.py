@@ -12,11 +12,12 @@ from modelcar.errors import UnsafeContent
 from modelcar.sources.signatures import SignatureCheck
 
 
-def look(content: bytes, block_bytes: int = 1 << 20, *, allow_pickle: bool = False) -> None:
+def look(content: bytes, block_bytes: int = 1 << 20, *, allow_pickle: bool = False) -> bool:
     check = SignatureCheck("tokenizer.model", allow_pickle=allow_pickle)
     for start in range(0, len(content), block_bytes):
         check.update(content[start : start + block_bytes])
     check.finish()
+    return check.is_pickle
 
 
 def zipped(*names: str) -> bytes:
@@ -40,13 +41,15 @@ def test_a_zip_with_a_pickle_in_it_is_known_wherever_it_is(block_bytes: int) -> 
         look(zipped("archive/version", "archive/data/0", "archive/data.pkl"), block_bytes)
 
 
-def test_an_allowed_pickle_passes() -> None:
-    look(pickle.dumps([1]), allow_pickle=True)
-    look(zipped("archive/data.pkl"), allow_pickle=True)
+@pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
+def test_an_allowed_pickle_passes_and_is_known_as_one(block_bytes: int) -> None:
+    assert look(pickle.dumps([1]), block_bytes, allow_pickle=True)
+    assert look(zipped("archive/data.pkl"), block_bytes, allow_pickle=True)
+    assert not look(b"{}", block_bytes, allow_pickle=True)
 
 
 def test_a_zip_without_pickles_passes() -> None:
-    look(zipped("weights/a.npy", "b.txt"))
+    assert not look(zipped("weights/a.npy", "b.txt"))
 
 
 def test_a_git_lfs_pointer_is_not_the_file() -> None:

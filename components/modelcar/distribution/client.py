@@ -18,6 +18,7 @@ import requests
 from modelcar.distribution.auth import Authorizer, find_credentials
 from modelcar.distribution.transport import describe_tls_error, is_unknown_host, is_untrusted, new_session, reason_of
 from modelcar.errors import DistributionError, ImageNotFound, RegistryAccessDenied
+from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS
 
 CONNECT_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 60.0
@@ -70,7 +71,7 @@ class Registry:
         self.host = host
         self._session = new_session(access.ca_file, access.connections)
         self._base = self._find_base(access)
-        self._admitted = False
+        self._admitted = self._has_answered = False
         self._authorizer = Authorizer(
             host,
             find_credentials(host, repository, authfile=access.authfile),
@@ -118,6 +119,7 @@ class Registry:
                 timeout=(SEND_TIMEOUT_S if data else CONNECT_TIMEOUT_S, timeout_s),
                 stream=stream,
             )
+            self._has_answered |= ours
             if response.status_code != HTTPStatus.UNAUTHORIZED or not ours or attempt == 2:
                 self._admitted |= ours and response.status_code not in _NOT_ADMITTED
                 return response
@@ -156,6 +158,11 @@ class Registry:
         return DistributionError(
             told, status=status, code=code, retryable=retryable, retry_after_s=_retry_after_s(response)
         )
+
+    @property
+    def attempts(self) -> int:
+        """How often a request is tried: with patience where an answer once came, for then the name is right."""
+        return ATTEMPTS if self._has_answered else CONTACT_ATTEMPTS
 
     def close(self) -> None:
         """Close the connections."""

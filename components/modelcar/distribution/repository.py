@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 import requests
 
@@ -24,6 +26,8 @@ from modelcar.distribution.upload import (
 from modelcar.errors import ContentMismatch, DistributionError
 from modelcar.reference import Digest
 from modelcar.retry import retry
+
+T = TypeVar("T")
 
 _BLOCK_BYTES = 1 << 20
 
@@ -49,7 +53,7 @@ class Repository:
 
     def check_access(self) -> None:
         """Open an upload and give it back: the only question that a registry answers truly."""
-        location = retry(lambda: start_upload(self._registry, self._repository))
+        location = self._retry(lambda: start_upload(self._registry, self._repository))
         cancel_upload(self._registry, self._repository, location)
 
     def find_manifest(self, reference: str, accept: Sequence[str] = ()) -> StoredManifest | None:
@@ -69,7 +73,7 @@ class Repository:
         """
         path = f"/v2/{self._repository}/manifests/{reference}"
         headers = {"Accept": ", ".join(accept or _MANIFEST_TYPES)}
-        response = retry(lambda: self._get(path, headers, f"pull {self._repository}:{reference}"))
+        response = self._retry(lambda: self._get(path, headers, f"pull {self._repository}:{reference}"))
         if response is None:
             return None
         digest = Digest.of(response.content)
@@ -80,7 +84,7 @@ class Repository:
 
     def has_blob(self, digest: Digest) -> bool:
         """Whether the repository holds the blob."""
-        return retry(lambda: has_blob(self._registry, self._repository, digest, scope=self._scope))
+        return self._retry(lambda: has_blob(self._registry, self._repository, digest, scope=self._scope))
 
     def read_blob(self, digest: Digest) -> bytes:
         """A small blob, whole and checked.
@@ -89,7 +93,7 @@ class Repository:
             ContentMismatch: The bytes do not have the digest.
             DistributionError: As `open_blob`.
         """
-        content = retry(lambda: self._read(digest))
+        content = self._retry(lambda: self._read(digest))
         if Digest.of(content) != digest:
             raise ContentMismatch(f"{self.name} answered {digest} with other content")
         return content
@@ -111,21 +115,24 @@ class Repository:
 
     def mount(self, digest: Digest, origin: str) -> bool:
         """Take a blob over from the repository `origin` of the same registry; False where that fails."""
-        return retry(lambda: mount_blob(self._registry, self._repository, digest, origin))
+        return self._retry(lambda: mount_blob(self._registry, self._repository, digest, origin))
 
     def write_blob(self, blob: Blob, digest: Digest) -> None:
         """Store a blob of known digest; several attempts."""
-        retry(lambda: upload_known(self._registry, self._repository, blob, digest))
+        self._retry(lambda: upload_known(self._registry, self._repository, blob, digest))
 
     def write_stream(self, stream: BlobStream) -> Digest:
         """Store a blob while it is read; each attempt reads it from its start."""
-        return retry(lambda: upload_stream(self._registry, self._repository, stream))
+        return self._retry(lambda: upload_stream(self._registry, self._repository, stream))
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
         """Store a manifest under its tags, or by its digest where there are none."""
         check_manifest_size(len(content))
         for reference in tags or [str(Digest.of(content))]:
-            retry(lambda reference=reference: self._put_manifest(content, media_type, reference))  # type: ignore[misc]
+            self._retry(partial(self._put_manifest, content, media_type, reference))
+
+    def _retry(self, action: Callable[[], T]) -> T:
+        return retry(action, attempts=self._registry.attempts)
 
     def _read(self, digest: Digest) -> bytes:
         with self.open_blob(digest) as blocks:

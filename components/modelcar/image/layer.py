@@ -38,6 +38,10 @@ OpenFile = Callable[[ModelFile, int], AbstractContextManager[Iterator[bytes]]]
 class FileCheck(Protocol):
     """Looks at a file's bytes as they pass."""
 
+    @property
+    def is_pickle(self) -> bool:
+        """Whether the content is a pickle, one that was allowed; known after `finish`."""
+
     def update(self, block: bytes, /) -> None:
         """Take the next block; raises UnsafeContent to stop the push."""
 
@@ -54,12 +58,14 @@ class FileContent:
         size_bytes: Length of the content.
         sha256: Of the content.
         git_blob_id: As git names it, for files up to `MAX_GIT_BLOB_BYTES`; None above.
+        is_pickle: Whether the content is a pickle: whoever allowed it once has not allowed it for ever.
     """
 
     path: str
     size_bytes: int
     sha256: Digest
     git_blob_id: str | None
+    is_pickle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,9 @@ class LayerStream:
         digest, blob_id = Digest(sha256.hexdigest()), blob.hexdigest() if blob is not None else None
         _compare(file, digest, blob_id)
         small = file.size_bytes <= MAX_GIT_BLOB_BYTES
-        contents.append(FileContent(file.path, file.size_bytes, digest, blob_id if small else None))
+        contents.append(
+            FileContent(file.path, file.size_bytes, digest, blob_id if small else None, is_pickle=check.is_pickle)
+        )
 
     def _read(self, file: ModelFile) -> Iterator[bytes]:
         """Exactly `file.size_bytes` bytes; what breaks in between is opened again where it broke off."""

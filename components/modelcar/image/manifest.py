@@ -30,7 +30,7 @@ MANIFEST_TYPES = (MANIFEST_TYPE, DOCKER_MANIFEST_TYPE)
 INDEX_TYPES = (INDEX_TYPE, DOCKER_INDEX_TYPE)
 
 FILES_ANNOTATION = "dev.modelcar.layer.files"
-"""On a layer's descriptor: a JSON list of [path, size in bytes, sha256 hex, git blob id or null]."""
+"""On a layer's descriptor: [[path, size in bytes, sha256 hex, git blob id or null, and true only of a pickle], …]."""
 FORMAT_ANNOTATION = "dev.modelcar.layer.format"
 """On a layer's descriptor: `LAYER_FORMAT_VERSION` of the push that made it."""
 BASE_DIGEST_ANNOTATION = "org.opencontainers.image.base.digest"
@@ -131,7 +131,7 @@ def parse_base(name: str, manifest: bytes, config: bytes) -> BaseImage:
 
 def layer_descriptor(digest: Digest, size_bytes: int, contents: Iterable[FileContent]) -> Descriptor:
     """Describe one of our layers, with what the next push needs to know of it."""
-    files = [[c.path, c.size_bytes, c.sha256.hex, c.git_blob_id] for c in contents]
+    files = [[c.path, c.size_bytes, c.sha256.hex, c.git_blob_id, *([True] if c.is_pickle else [])] for c in contents]
     annotations = {FORMAT_ANNOTATION: LAYER_FORMAT_VERSION, FILES_ANNOTATION: _json(files).decode()}
     return Descriptor(LAYER_TYPE, digest, size_bytes, annotations)
 
@@ -221,12 +221,17 @@ def compute_content_key(contents: Iterable[FileContent], *, platform: Platform, 
     return hashlib.sha256(_json(key)).hexdigest()
 
 
-def _content(path: str, size_bytes: int, sha256_hex: str, git_blob_id: str | None) -> FileContent:
+def _content(path: str, size_bytes: int, sha256_hex: str, git_blob_id: str | None, *pickle: Any) -> FileContent:
     """One row of the annotation; TypeError or InvalidReference when it cannot be ours."""
     has_blob_id = git_blob_id is not None and re.fullmatch("[0-9a-f]{40}", git_blob_id) is not None
-    if type(path) is not str or type(size_bytes) is not int or has_blob_id != (size_bytes <= MAX_GIT_BLOB_BYTES):
+    if (
+        pickle not in ((), (True,))
+        or type(path) is not str
+        or type(size_bytes) is not int
+        or has_blob_id != (size_bytes <= MAX_GIT_BLOB_BYTES)
+    ):
         raise TypeError(path)
-    return FileContent(path, size_bytes, Digest.parse(f"sha256:{sha256_hex}"), git_blob_id)
+    return FileContent(path, size_bytes, Digest.parse(f"sha256:{sha256_hex}"), git_blob_id, bool(pickle))
 
 
 def _base_diff_ids(base: BaseImage | None) -> list[str]:

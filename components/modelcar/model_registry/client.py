@@ -19,7 +19,7 @@ from modelcar.model_registry.credentials import (
 )
 from modelcar.model_registry.exchange import GENERATED_BASE, Operation, Target, perform
 from modelcar.model_registry.failures import NotFound, describe_nonsense
-from modelcar.retry import ATTEMPTS, retry
+from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS, retry
 
 T = TypeVar("T")
 
@@ -50,7 +50,8 @@ class Connection:
             token: Sent as Bearer token; goes before `token_file`.
             token_file: Holds the token, and is read again for every request.
             ca_file: PEM certificates, trusted beside the system's.
-            attempts: Requests in all while the server fails in a way that may pass.
+            attempts: Requests in all while the server fails in a way that may pass; as long as it has never answered,
+                `modelcar.retry.CONTACT_ATTEMPTS` at most.
 
         Raises:
             InvalidInput: The URL is none or holds credentials; the token would travel in the clear to another machine;
@@ -104,7 +105,8 @@ class Connection:
             ModelRegistryError: The server refuses, fails, cannot be reached, or is no Model Registry.
             InvalidInput: The token cannot be read.
         """
-        return retry(lambda: perform(self._find_target(), operation, read), attempts=self._attempts)
+        attempts = self._attempts if self._target is not None else min(self._attempts, CONTACT_ATTEMPTS)
+        return retry(lambda: perform(self._find_target(), operation, read), attempts=attempts)
 
     def _find_target(self) -> Target:
         """Ask once which of the two APIs the server has.

@@ -13,7 +13,7 @@ from modelcar.errors import ContentMismatch, UnsafeContent
 from modelcar.snapshot import ModelFile, ModelSnapshot
 from modelcar.sources.patterns import SAFETENSORS, find_match
 from modelcar.sources.safetensors import INDEX_SUFFIX, HeaderCheck, IndexCheck
-from modelcar.sources.signatures import SignatureCheck
+from modelcar.sources.signatures import SignatureCheck, describe_pickle
 
 
 class _Check(Protocol):
@@ -25,16 +25,25 @@ class _Check(Protocol):
 class FileCheck:
     """One pass over one file."""
 
-    def __init__(self, file: ModelFile, checks: Sequence[_Check], sound: Callable[[], None]) -> None:
+    def __init__(
+        self, file: ModelFile, signature: SignatureCheck, check: _Check | None, sound: Callable[[], None]
+    ) -> None:
         """Begin a pass.
 
         Args:
             file: What is read.
-            checks: See each block; each may raise.
+            signature: Sees each block, and may raise.
+            check: Sees each block after it, and may raise; for files of which more is known than their signature.
             sound: Called when the pass has ended well.
         """
-        self._file, self._checks, self._sound = file, checks, sound
+        self._file, self._signature, self._sound = file, signature, sound
+        self._checks: list[_Check] = [signature] if check is None else [signature, check]
         self._size_bytes = 0
+
+    @property
+    def is_pickle(self) -> bool:
+        """Whether the content is a pickle that was allowed. What begins like one and is a sound shard is none."""
+        return self._signature.is_pickle and not self._file.path.endswith(SAFETENSORS)
 
     def update(self, block: bytes) -> None:
         """Take the next block.
@@ -85,20 +94,29 @@ class ModelCheck:
 
     def file(self, file: ModelFile) -> FileCheck:
         """Begin a pass over one file; what an earlier pass over it found no longer counts when this one ends."""
-        may_be_pickle = find_match(file.path, self._allow_pickle) is not None
         # A header of 640 bytes begins with what could be a pickle's, and nobody unpickles a sound safetensors file.
         is_safetensors = file.path.endswith(SAFETENSORS)
-        checks: list[_Check] = [SignatureCheck(file.path, allow_pickle=may_be_pickle or is_safetensors)]
+        signature = SignatureCheck(file.path, allow_pickle=is_safetensors or self._may_be_pickle(file))
         if is_safetensors:
             header = HeaderCheck(file)
-            return FileCheck(file, [*checks, header], lambda: self._keep_tensors(file.path, header.tensors))
+            return FileCheck(file, signature, header, lambda: self._keep_tensors(file.path, header.tensors))
         if file.path.endswith(INDEX_SUFFIX):
             index = IndexCheck(file)
-            return FileCheck(file, [*checks, index], lambda: self._keep_index(file.path, index.shards))
-        return FileCheck(file, checks, lambda: self._settle(file.path))
+            return FileCheck(file, signature, index, lambda: self._keep_index(file.path, index.shards))
+        return FileCheck(file, signature, None, lambda: self._settle(file.path))
 
-    def skip(self, file: ModelFile) -> None:
-        """The file is not read: its bytes were checked when an earlier image was made of them."""
+    def skip(self, file: ModelFile, *, is_pickle: bool = False) -> None:
+        """The file is not read: its bytes were checked when an earlier image was made of them.
+
+        Args:
+            file: What is skipped.
+            is_pickle: What that check found. It was allowed then, which says nothing of now.
+
+        Raises:
+            UnsafeContent: It is a pickle, and not allowed.
+        """
+        if is_pickle and not self._may_be_pickle(file):
+            raise describe_pickle(file.path)
         self._settle(file.path)
 
     def finish(self) -> None:
@@ -119,6 +137,9 @@ class ModelCheck:
                         f"{path} says that {shard} holds the tensor {min(missing)!r}{more}, but it does not",
                         hint="The index and the shards are of different versions; publish them together.",
                     )
+
+    def _may_be_pickle(self, file: ModelFile) -> bool:
+        return find_match(file.path, self._allow_pickle) is not None
 
     def _settle(self, path: str) -> None:
         with self._lock:

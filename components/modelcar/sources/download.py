@@ -188,7 +188,7 @@ def _blocks(answer: requests.Response, file: RemoteFile, offset: int, skip_bytes
 def _broken(file: RemoteFile, position: int, answer: requests.Response) -> SourceError:
     return SourceError(
         f"{_host(answer.url)} broke off after {position} of {file.size_bytes} bytes of {file.request}",
-        hint="Run it again; what the registry has by then is not sent twice.",
+        hint="Run it again.",
         retryable=True,
     )
 

@@ -38,7 +38,11 @@ def is_pickle_name(path: str) -> bool:
 
 
 class SignatureCheck:
-    """Looks at one file's first bytes; in a zip, also for pickles further on."""
+    """Looks at one file's first bytes; in a zip, also for pickles further on.
+
+    Attributes:
+        is_pickle: Whether the content is a pickle, as far as it was seen; one that is allowed, or it would have raised.
+    """
 
     def __init__(self, path: str, *, allow_pickle: bool) -> None:
         self._path = path
@@ -46,6 +50,7 @@ class SignatureCheck:
         self._head = b""
         self._tail = b""
         self._is_zip = False
+        self.is_pickle = False
 
     def update(self, block: bytes) -> None:
         """Take the next block.
@@ -56,9 +61,9 @@ class SignatureCheck:
         if len(self._head) < len(_LFS_POINTER):
             self._head += block[: len(_LFS_POINTER) - len(self._head)]
             self._judge_head()
-        if self._is_zip and not self._allow_pickle:
+        if self._is_zip and not self.is_pickle:
             if _ZIPPED_PICKLE in self._tail + block[: len(_ZIPPED_PICKLE)] or _ZIPPED_PICKLE in block:
-                raise self._pickle("a zip with a pickle in it")
+                self._found("a zip with a pickle in it")
             self._tail = (self._tail + block[-len(_ZIPPED_PICKLE) :])[1 - len(_ZIPPED_PICKLE) :]
 
     def finish(self) -> None:
@@ -71,13 +76,18 @@ class SignatureCheck:
                 hint="Run `git lfs pull` in the clone first, or promote from hf://.",
             )
         self._is_zip = self._head.startswith(_ZIP)
-        if not self._allow_pickle and _is_pickle(self._head):
-            raise self._pickle("a pickle")
+        if not self.is_pickle and _is_pickle(self._head):
+            self._found("a pickle")
 
-    def _pickle(self, what: str) -> UnsafeContent:
-        return UnsafeContent(
-            f"{self._path} is {what}, whatever its name says; loading it can run any code", hint=PICKLE_HINT
-        )
+    def _found(self, what: str) -> None:
+        self.is_pickle = True
+        if not self._allow_pickle:
+            raise describe_pickle(self._path, what)
+
+
+def describe_pickle(path: str, what: str = "a pickle") -> UnsafeContent:
+    """A pickle that nobody has allowed, as an error to raise."""
+    return UnsafeContent(f"{path} is {what}, whatever its name says; loading it can run any code", hint=PICKLE_HINT)
 
 
 def _is_pickle(head: bytes) -> bool:
