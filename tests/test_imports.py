@@ -25,7 +25,7 @@ ORDER = [
     {"base"},
     {"spec", "sources", "image", "distribution", "model_registry", "delivery"},
     {"snapshot"},
-    {"reference", "retry", "progress"},
+    {"reference", "retry", "progress", "wire"},
     {"errors"},
 ]
 """Modules and packages of the library, top first; each imports from rows below its own only."""

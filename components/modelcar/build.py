@@ -121,6 +121,9 @@ def _friendly_tags(destination: ImageReference | LayoutReference) -> Sequence[st
 
 
 def _tags(destination: ImageReference | LayoutReference, digest: Digest) -> Sequence[str]:
-    """In a registry also a tag that is never used again, so that no clean-up takes an image that git still names."""
+    """In a registry also a tag that is never used again, so that no clean-up takes an image that git still names.
+
+    It goes first: wherever a push ends, an image that the friendly tag has named keeps a name.
+    """
     lasting = [f"modelcar-{digest.hex}"] if isinstance(destination, ImageReference) else []
-    return [*_friendly_tags(destination), *lasting]
+    return [*lasting, *_friendly_tags(destination)]

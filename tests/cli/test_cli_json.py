@@ -51,7 +51,7 @@ def test_push_prints_one_object(modelcar: Run, place: Fill, services: Services) 
     assert list(pushed) == PUSH_KEYS
     assert [list(layer) for layer in pushed["layers"]] == [["digest", "size_bytes", "files", "reused"]] * 5
     assert pushed["image"] == place("{registry}/json/push@") + pushed["digest"]
-    assert pushed["tags"] == ["v1", f"modelcar-{pushed['digest'].removeprefix('sha256:')}"]
+    assert pushed["tags"] == [f"modelcar-{pushed['digest'].removeprefix('sha256:')}", "v1"]
     assert pushed["source"] == {"uri": HUB, "commit_hash": commit(services)}
     assert pushed["size_bytes"] == sum(layer["size_bytes"] for layer in pushed["layers"])
     assert pushed["bytes_reused"] == sum(layer["size_bytes"] for layer in pushed["layers"] if layer["reused"])

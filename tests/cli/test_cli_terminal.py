@@ -130,7 +130,7 @@ def test_a_warning_stands_above_the_bars_whole(
         )
 
     assert ran.code == 0
-    assert json.loads(ran.stdout)["tags"][0] == "v1"
+    assert json.loads(ran.stdout)["tags"][-1] == "v1"
     assert faults.fired == 1
     assert len(left) == 1
     assert re.fullmatch(rf"warning: .*{re.escape(address)}.*503.*; attempt 2 of \d in \d+\.\d s", left[0].rstrip())

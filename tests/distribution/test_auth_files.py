@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcar.distribution.auth import Credentials, find_credentials
+from modelcar.distribution.credentials import Credentials, find_credentials
 from modelcar.errors import InvalidInput
 
 SECRET = "s3cret-Pa55"
@@ -228,12 +228,38 @@ def test_a_helper_that_knows_nothing_means_no_credentials(helper: Path) -> None:
     assert find(write(helper / "config.json", {"credsStore": "vault"})) is None
 
 
-def test_a_helper_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_registrys_own_helper_that_is_not_installed_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "config.json", {"credHelpers": {"quay.io": "nowhere"}})
     with pytest.raises(InvalidInput) as caught:
-        find(write(tmp_path / "config.json", {"credHelpers": {"quay.io": "nowhere"}}))
+        find(path)
     assert str(caught.value) == (
-        "credential helper docker-credential-nowhere for quay.io does not work: FileNotFoundError"
+        f"credential helper docker-credential-nowhere is not installed, and {path} names it for quay.io"
     )
+    assert caught.value.hint == "Install it, or name another auth file with --authfile."
+
+
+def test_a_store_that_is_not_installed_is_warned_of_once_and_holds_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "config.json", {"credsStore": "gone", "credHelpers": {"ghcr.io": "nowhere"}})
+    assert [find(path), find(path, "docker.io")] == [None, None]
+    assert caplog.messages == [
+        "credential store docker-credential-gone is not installed; going on without the logins that it may hold"
+    ]
+
+
+def test_what_a_missing_store_does_not_know_may_stand_in_the_next_file(tmp_path: Path) -> None:
+    write(tmp_path / "run/containers/auth.json", {"credsStore": "gone-too"})
+    path = write(tmp_path / ".docker/config.json", {"auths": {"quay.io": entry()}})
+    found = find_credentials("quay.io", "team/model", env=env_of(tmp_path))
+    assert found == Credentials("robot", SECRET, "", str(path))
+
+
+def test_a_store_that_is_there_and_cannot_run_is_an_error(helper: Path) -> None:
+    (helper / "bin/docker-credential-vault").write_text("#!/nowhere/sh\n")
+    (helper / "bin/docker-credential-vault").chmod(0o644)
+    with pytest.raises(InvalidInput, match=r"docker-credential-vault for quay.io does not work: PermissionError"):
+        find(write(helper / "config.json", {"credsStore": "vault"}))
 
 
 @pytest.mark.parametrize("answer", [SECRET, f'["{SECRET}"]', f'{{"Secret": "{SECRET}"}}'])

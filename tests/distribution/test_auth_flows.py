@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from modelcar.distribution.auth import Credentials
 from modelcar.distribution.client import Access, Registry
+from modelcar.distribution.credentials import Credentials
 from modelcar.distribution.repository import Repository
 from modelcar.distribution.upload import Content
 from modelcar.errors import DistributionError, RegistryAccessDenied
@@ -156,7 +156,7 @@ def test_a_token_server_that_fails_once_is_asked_again(tokens: Running, log_in: 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[]", b"<html>", b'{"token": null}', b'{"token":"x","expires_in":"soon"}']
+    "body", [b"", b"{}", b"[]", b"<html>", b'{"token": null}', b'{"token": ["x"]}', b'{"access_token": {}}']
 )
 def test_an_answer_without_a_token_is_told_as_such(tokens: Running, log_in: LogIn, body: bytes) -> None:
     tokens.faults.add(Fault.answer("GET", "^/token$", 200, body=body))
@@ -165,6 +165,18 @@ def test_an_answer_without_a_token_is_told_as_such(tokens: Running, log_in: LogI
     assert str(caught.value) == (
         f"token server http://{tokens.address}/token of {tokens.address} answered without a token"
     )
+
+
+@pytest.mark.parametrize("blank", ["\\n", "\\r\\nX: y", "\\u0000", "\\u20ac"])
+def test_a_token_that_no_header_can_hold_is_told_and_not_shown(tokens: Running, log_in: LogIn, blank: str) -> None:
+    tokens.faults.add(Fault.answer("GET", "^/token$", 200, body=f'{{"token":"{SECRET}{blank}"}}'.encode()))
+    with pytest.raises(DistributionError) as caught:
+        tokens.repository(log_in(tokens.address)).check_access()
+    assert str(caught.value) == (
+        f"token server http://{tokens.address}/token of {tokens.address} answered with a token that no header can hold"
+    )
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert not caught.value.retryable
 
 
 def test_no_secret_is_in_logs_errors_or_what_objects_say_of_themselves(

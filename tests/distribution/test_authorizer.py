@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 
-from modelcar.distribution.auth import Authorizer, Challenge, Credentials
+from modelcar.distribution.auth import Authorizer, Challenge
+from modelcar.distribution.credentials import Credentials
 from modelcar.errors import DistributionError
 from modelcar_sandbox.service import Service
 
@@ -60,9 +61,17 @@ def authorizer(server: TokenServer, credentials: Credentials | None = None) -> I
         yield made, clock
 
 
+ODD: list[Any] = [0, -1, "soon", "\u00b2", [1], {}, True, float("nan")]
+
+
 @pytest.mark.parametrize(
     ("answer", "lives_s"),
-    [({"token": "T", "expires_in": 300}, 280), ({"access_token": "T"}, 40), ({"token": "T", "expires_in": 0}, 40)],
+    [
+        ({"token": "T", "expires_in": 300}, 280),
+        ({"token": "T", "expires_in": "300"}, 280),
+        ({"access_token": "T"}, 40),
+        *(({"token": "T", "expires_in": odd}, 40) for odd in ODD),
+    ],
 )
 def test_a_token_is_renewed_shortly_before_it_expires(answer: dict[str, Any], lives_s: float) -> None:
     server = TokenServer(**answer)

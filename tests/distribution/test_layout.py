@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from modelcar.distribution.layout import REF_NAME, Layout
+from modelcar.distribution.repository import Repository
 from modelcar.distribution.upload import Content
 from modelcar.errors import ContentMismatch, DistributionError, InvalidInput, SourceError
 from modelcar.reference import Digest
+from registry_service import serve
+from wsgi_faults import Fault
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 DIGEST = Digest.of(b"blob")
@@ -200,6 +207,109 @@ def test_a_full_disk_is_told_as_such(directory: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("os.fchmod", lambda *_: None)
     with pytest.raises(DistributionError, match="cannot be written to: No space left on device"):
         layout.write_blob(Content(b"blob"), DIGEST)
+
+
+class BaseBlob:
+    """A blob as base images give them: each pass asks the registry."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self.digest: Digest | None = None
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._repository.open_blob(DIGEST) as blocks:
+            yield from blocks
+        self.digest = DIGEST
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_base_registry_that_fails_once_is_asked_again(tmp_path: Path, directory: Path, known: bool) -> None:
+    layout = Layout(directory)
+    with serve(tmp_path / "registry") as running:
+        running.repository().write_blob(Content(b"blob"), DIGEST)
+        running.faults.add(Fault.answer("GET", "/blobs/", 503))
+        blob = BaseBlob(running.repository())
+        if known:
+            layout.write_blob(blob, DIGEST)
+        else:
+            assert layout.write_stream(blob) == DIGEST
+        assert running.faults.fired == 1
+    assert files_of(directory) == [f"blobs/sha256/{DIGEST.hex}", "oci-layout"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from modelcar.distribution.layout import Layout
+
+class Killed:
+    digest = None
+    def __len__(self):
+        return 4
+    def __iter__(self):
+        yield b"bl"
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Layout(Path(sys.argv[1])).write_stream(Killed())
+"""
+
+
+def test_what_a_killed_push_left_is_gone_with_the_next_one(directory: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(directory)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(directory.glob(".incoming-*"))) == 1
+    Layout(directory).check_access()
+    assert files_of(directory) == ["oci-layout"]
+
+
+class Interrupted(Stream):
+    """Somebody else begins to push while this is written."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+
+    def __iter__(self) -> Iterator[bytes]:
+        Layout(self._directory).check_access()
+        yield from super().__iter__()
+
+
+def test_what_is_still_written_is_left_alone(directory: Path) -> None:
+    (directory / "blobs").mkdir(parents=True)
+    assert Layout(directory).write_stream(Interrupted(directory)) == DIGEST
+    assert (directory / "blobs/sha256" / DIGEST.hex).read_bytes() == b"blob"
+
+
+def test_a_file_that_is_swept_before_it_is_locked_is_made_again(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(directory)
+    layout.check_access()
+    made: list[str] = []
+    mkstemp = tempfile.mkstemp
+
+    def swept(prefix: str, dir: Path) -> tuple[int, str]:
+        file, path = mkstemp(prefix=prefix, dir=dir)
+        made.append(path)
+        if len(made) == 1:
+            Layout(directory).check_access()
+        return file, path
+
+    monkeypatch.setattr("tempfile.mkstemp", swept)
+    layout.write_blob(Content(b"blob"), DIGEST)
+    assert len(made) == 2
+    assert layout.has_blob(DIGEST)
+
+
+def test_a_manifest_that_is_none_by_its_size_is_not_read(directory: Path) -> None:
+    layout = Layout(directory)
+    layout.write_manifest(b"{}", MANIFEST_TYPE, ["v1"])
+    os.truncate(directory / "blobs/sha256" / Digest.of(b"{}").hex, (4 << 20) + 1)
+    with pytest.raises(DistributionError, match=r"which has more than 4194304 bytes$"):
+        layout.find_manifest("v1")
 
 
 def test_a_layout_has_no_siblings_to_take_blobs_from(directory: Path) -> None:

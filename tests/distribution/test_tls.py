@@ -210,6 +210,26 @@ def test_tls_that_is_cut_in_the_middle_may_work_the_next_time() -> None:
         thread.join()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", NOT_LOOPBACK])
+def test_tls_that_is_cut_is_no_reason_to_speak_plain_http(host: str) -> None:
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            for _ in range(2):
+                connection, _address = server.accept()
+                seen.append(connection.recv(1))
+                connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        registry = registry_of(f"{host}:{server.getsockname()[1]}", plain_http=True)
+        with pytest.raises(DistributionError):
+            look(registry)
+        thread.join()
+    assert seen == [b"\x16", b"\x16"]  # TLS records of a handshake, both times
+
+
 def test_docker_hub_is_asked_under_the_name_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import socket
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 
 from modelcar.errors import PromotionError, SourceAccessDenied, SourceError, SourceNotFound
-from modelcar.sources.refusal import Request, describe_outage, describe_refusal, read_delay
+from modelcar.sources.refusal import Request, describe_outage, describe_refusal
 
 FILE = Request("hub", "org/name", "v1", has_token=True, path="w.safetensors")
 NOBODY = Request("hub", "org/name", "v1", has_token=False)
@@ -40,33 +38,6 @@ def test_a_refusal_is_final_and_says_why(
 def test_trouble_of_the_server_is_worth_another_attempt(status: int) -> None:
     error = describe_refusal(status, {"Retry-After": "3"}, FILE)
     assert (type(error), error.retryable, error.retry_after_s) == (SourceError, True, 3.0)
-
-
-def later(seconds: int) -> str:
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
-
-
-@pytest.mark.parametrize(
-    ("headers", "least_s", "most_s"),
-    [
-        ({"Retry-After": "12"}, 12, 12),
-        # Collected long before they run: an hour, of which minutes may have passed.
-        ({"Retry-After": later(3600)}, 1800, 3600),
-        ({"Retry-After": later(-1000)}, 0, 0),
-        ({"Retry-After": later(3600).replace("GMT", "-0000")}, 1800, 3600),
-        ({"RateLimit": '"api";r=0;t=55'}, 55, 55),
-        ({"Retry-After": "1", "RateLimit": '"api";r=0;t=55'}, 1, 1),
-    ],
-)
-def test_a_time_to_wait_is_read_in_each_form(headers: dict[str, str], least_s: float, most_s: float) -> None:
-    delay_s = read_delay(headers)
-    assert delay_s is not None
-    assert least_s <= delay_s <= most_s
-
-
-@pytest.mark.parametrize("text", ["soon", "-1", "\u00b2", "", "Mon, 99 Nov 2026 99:99:99 GMT"])
-def test_a_time_that_is_none_is_passed_over(text: str) -> None:
-    assert read_delay({"Retry-After": text}) is None
 
 
 def test_an_outage_is_told_in_the_words_of_the_system() -> None:

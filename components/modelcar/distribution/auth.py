@@ -1,173 +1,28 @@
-"""Credentials for OCI registries, and the tokens that they are exchanged for.
+"""How a registry is asked: its challenges, and the tokens that credentials are exchanged for.
 
-Source: https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md (files and their order),
-https://distribution.github.io/distribution/spec/auth/token/ (the Bearer flow).
+Source: https://distribution.github.io/distribution/spec/auth/token/ (the Bearer flow).
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 import re
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any
 
 import requests
 
-from modelcar.errors import DistributionError, InvalidInput, RegistryAccessDenied
+from modelcar.distribution.credentials import Credentials
+from modelcar.errors import DistributionError, RegistryAccessDenied
+from modelcar.wire import parse_seconds, read_delay
 
 _CHALLENGE_SCHEME = re.compile(r"(?:^|,\s*)(basic|bearer)(?=\s|,|$)", re.IGNORECASE)
 _CHALLENGE_PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s",]+))')
 _RENEW_BEFORE_S = 20.0
 _DEFAULT_LIFETIME_S = 60.0
 """What a token lives when its server does not say. Source: the token specification, `expires_in`."""
-
-_TOKEN_USER = "<token>"  # noqa: S105 - the marker that credential helpers give with an identity token
-_HELPER_TIMEOUT_S = 60
-
-_DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
-_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
-"""What docker login files its credentials under. Source: https://docs.docker.com/reference/cli/docker/login/."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A user and a password, or an identity token; never shown.
-
-    Attributes:
-        username: Empty with an identity token.
-        password: Empty with an identity token.
-        identity_token: An OAuth2 refresh token, or empty.
-        origin: The file or helper they come from, for errors.
-    """
-
-    username: str
-    password: str = field(repr=False)
-    identity_token: str = field(default="", repr=False)
-    origin: str = ""
-
-    @property
-    def basic(self) -> str:
-        """The value of an `Authorization: Basic` header."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-
-
-def find_credentials(
-    registry: str, repository: str, *, authfile: Path | None = None, env: Mapping[str, str] = os.environ
-) -> Credentials | None:
-    """Look for a registry's credentials where podman and docker keep them.
-
-    Files in order: `authfile`, `REGISTRY_AUTH_FILE`, podman's runtime file, podman's and docker's configuration. In
-    each, the longest matching `registry/path` wins, then its credential helpers.
-
-    Args:
-        registry: Host with optional port.
-        repository: Path below it.
-        authfile: Read instead of all others; docker's or podman's format, also a mounted `.dockerconfigjson`.
-        env: Where `REGISTRY_AUTH_FILE`, `DOCKER_CONFIG`, `XDG_RUNTIME_DIR` and `HOME` stand.
-
-    Returns:
-        None when no file names the registry: then access is anonymous.
-
-    Raises:
-        InvalidInput: `authfile` is not there, a file is not an auth file, or a credential helper does not work.
-    """
-    if authfile is not None and not authfile.is_file():
-        what = "is no file" if authfile.exists() else "is not there"
-        raise InvalidInput(f"auth file {authfile} {what}", hint="Log in with podman or docker, or name another.")
-    for path in [authfile] if authfile is not None else _default_files(env):
-        # isfile, because Path.is_file raises for a home directory that another user may not look into.
-        if os.path.isfile(path) and (found := _search(path, registry, repository)) is not None:
-            return found
-    return None
-
-
-def _default_files(env: Mapping[str, str]) -> Iterator[Path]:
-    if named := env.get("REGISTRY_AUTH_FILE"):
-        if not Path(named).is_file():
-            raise InvalidInput(
-                f"REGISTRY_AUTH_FILE names {named}, which is not there", hint="Log in with podman, or unset it."
-            )
-        yield Path(named)
-    home = Path(env.get("HOME") or "/")
-    runtime = env.get("XDG_RUNTIME_DIR")
-    yield Path(runtime, "containers", "auth.json") if runtime else Path(f"/run/containers/{os.getuid()}/auth.json")
-    yield Path(env.get("XDG_CONFIG_HOME") or home / ".config", "containers", "auth.json")
-    yield Path(env.get("DOCKER_CONFIG") or home / ".docker", "config.json")
-    yield Path(env.get("DOCKER_CONFIG") or home / ".docker", ".dockerconfigjson")
-
-
-def _search(path: Path, registry: str, repository: str) -> Credentials | None:
-    try:
-        document = json.loads(path.read_text())
-        entries = {_key(key): dict(value or {}) for key, value in (document.get("auths") or {}).items()}
-        helpers = {_key(key): str(value) for key, value in (document.get("credHelpers") or {}).items()}
-        store = document.get("credsStore")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        # The parser's words are kept out: they may quote the file.
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON of that form"
-        raise InvalidInput(
-            f"{path} cannot be read as a docker or podman auth file: {reason}",
-            hint="Log in again with podman login or docker login, or name another with --authfile.",
-        ) from None
-    parts = repository.split("/")
-    host = _key(registry)
-    for length in range(len(parts), -1, -1):
-        name = "/".join([host, *parts[:length]])
-        if name in helpers:
-            return _ask_helper(helpers[name], registry)
-        if (entry := entries.get(name)) and (found := _decode(entry, path, name)) is not None:
-            return found
-    return _ask_helper(store, registry) if store else None
-
-
-def _key(key: str) -> str:
-    """Old docker files write `https://host/v1/`, and Docker Hub has more than one name."""
-    host = re.sub(r"/v[12]$", "", re.sub(r"^https?://", "", key).rstrip("/"))
-    first, slash, path = host.partition("/")
-    return f"{_DOCKER_HUB[0] if first in _DOCKER_HUB else first}{slash}{path}"
-
-
-def _decode(entry: Mapping[str, Any], path: Path, name: str) -> Credentials | None:
-    token = entry.get("identitytoken") or ""
-    username, password = entry.get("username") or "", entry.get("password") or ""
-    if entry.get("auth"):
-        try:
-            username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-        except (ValueError, TypeError):
-            colon = ""
-        if not colon:
-            raise InvalidInput(f"{path}: the auth entry of {name} is not base64 of user:password")
-    return Credentials(username, password, token, str(path)) if username or token else None
-
-
-def _ask_helper(name: str, registry: str) -> Credentials | None:
-    """Run `docker-credential-NAME get`. Source: https://github.com/docker/docker-credential-helpers."""
-    program = f"docker-credential-{name}"
-    server = _DOCKER_HUB_KEY if registry in _DOCKER_HUB else registry
-    try:
-        answer = subprocess.run(
-            [program, "get"], input=server, capture_output=True, text=True, timeout=_HELPER_TIMEOUT_S, check=False
-        )
-        if answer.returncode != 0:
-            return None
-        found = json.loads(answer.stdout)
-        username, secret = found["Username"], found["Secret"]
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
-        # The helper's output is not shown: it may hold the secret.
-        raise InvalidInput(
-            f"credential helper {program} for {registry} does not work: {type(error).__name__}"
-        ) from None
-    if username == _TOKEN_USER:
-        return Credentials("", "", secret, program)
-    return Credentials(username, secret, "", program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,10 +139,20 @@ class Authorizer:
                 f"token server {realm} of {self._registry} answered HTTP {response.status_code}",
                 status=response.status_code,
                 retryable=response.status_code in (408, 429) or response.status_code >= 500,
+                retry_after_s=read_delay(response.headers),
             )
         try:
             answer = response.json()
             token = answer.get("token") or answer["access_token"]
-            return str(token), float(answer.get("expires_in") or _DEFAULT_LIFETIME_S)
-        except (ValueError, KeyError, AttributeError) as error:
-            raise DistributionError(f"token server {realm} of {self._registry} answered without a token") from error
+            lifetime_s = parse_seconds(answer.get("expires_in")) or _DEFAULT_LIFETIME_S
+        except (ValueError, KeyError, AttributeError):
+            token, lifetime_s = None, 0.0
+        if not isinstance(token, str) or not token:
+            raise DistributionError(f"token server {realm} of {self._registry} answered without a token")
+        # Neither the token nor what the HTTP library would say of it, for it quotes the header.
+        if not (token.isascii() and token.isprintable()):
+            raise DistributionError(
+                f"token server {realm} of {self._registry} answered with a token that no header can hold",
+                hint="It has control or other characters that no token has; whoever runs the registry has to look.",
+            )
+        return token, lifetime_s

@@ -15,10 +15,12 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from modelcar.distribution.auth import Authorizer, find_credentials
-from modelcar.distribution.transport import describe_tls_error, is_unknown_host, is_untrusted, new_session, reason_of
+from modelcar.distribution.auth import Authorizer
+from modelcar.distribution.credentials import find_credentials
+from modelcar.distribution.transport import describe_tls_error, is_unknown_host, new_session, speaks_no_tls
 from modelcar.errors import DistributionError, ImageNotFound, RegistryAccessDenied
 from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS
+from modelcar.wire import PORTS, find_reason, host_of, origin_of, read_delay
 
 CONNECT_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 60.0
@@ -156,7 +158,7 @@ class Registry:
             return ImageNotFound(told, status=status, code=code, hint=hint)
         retryable = status in _TRANSIENT or status >= 500
         return DistributionError(
-            told, status=status, code=code, retryable=retryable, retry_after_s=_retry_after_s(response)
+            told, status=status, code=code, retryable=retryable, retry_after_s=read_delay(response.headers)
         )
 
     @property
@@ -176,21 +178,30 @@ class Registry:
                 method, url, proxies=requests.utils.get_environ_proxies(url, no_proxy=None), **options
             )
         except requests.exceptions.SSLError as error:
-            raise describe_tls_error(urlsplit(url).netloc, error) from error
+            raise describe_tls_error(host_of(url), error) from None
+        # Not `from error`: its text may be a signed address, or a header with a token.
+        except ValueError as error:
+            raise _astray(self.host, error) from None
         except requests.RequestException as error:
             raise DistributionError(
-                f"{urlsplit(url).netloc} did not answer: {reason_of(error)}",
+                f"{host_of(url)} did not answer: {find_reason(error)}",
                 hint="Check the registry's name and the network.",
                 retryable=not is_unknown_host(error),
-            ) from error
+            ) from None
 
     def _resolve(self, path: str) -> tuple[str, bool]:
         """The URL, and whether it is this registry's, so that credentials may go there."""
-        base, url = urlsplit(self._base), urlsplit(urljoin(self._base, path))
-        if url.netloc != base.netloc:
-            return url.geturl(), False
+        try:
+            url = urljoin(self._base, path)
+            (own_scheme, own_host, own_port), (scheme, host, port) = origin_of(self._base), origin_of(url)
+        except ValueError as error:
+            raise _astray(self.host, error) from None
         # Behind a proxy that ends TLS, registries often take themselves for plain HTTP and say so in `Location`.
-        return url._replace(scheme=base.scheme).geturl(), True
+        usual = (PORTS[own_scheme], PORTS.get(scheme)) == (own_port, port)
+        if scheme not in PORTS or host != own_host or not (usual or port == own_port):
+            return url, False
+        base = urlsplit(self._base)
+        return urlsplit(url)._replace(scheme=base.scheme, netloc=base.netloc).geturl(), True
 
     def _find_base(self, access: Access) -> str:
         host = _HOSTS.get(self.host, self.host)
@@ -200,7 +211,7 @@ class Registry:
         try:
             self._send("HEAD", f"{tls}v2/", timeout=CONNECT_TIMEOUT_S)
         except DistributionError as error:
-            return tls if is_untrusted(error) else plain
+            return plain if speaks_no_tls(error) else tls
         return tls
 
 
@@ -221,7 +232,9 @@ def _diagnosis(response: requests.Response) -> tuple[str | None, str]:
         return None, ""
 
 
-def _retry_after_s(response: requests.Response) -> float | None:
-    """Seconds of `Retry-After`; a date there is rare enough to be waited for by our own delays."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+def _astray(host: str, error: ValueError) -> DistributionError:
+    """The HTTP library tells by a ValueError of what it was given: an address that is none, after a redirect maybe."""
+    return DistributionError(
+        f"{host} cannot be asked, or leads to what is no HTTP address: {type(error).__name__}",
+        hint="Check the registry's name, and what proxies before it make of its addresses.",
+    )

@@ -11,7 +11,9 @@ from modelcar.errors import DistributionError
 from modelcar.reference import Digest
 
 MAX_MANIFEST_BYTES = 4 << 20
-"""What registries take at least. Source: the specification, "Pushing Manifests"."""
+"""What registries take at least, and what is read of one. Source: the specification, "Pushing Manifests"."""
+MAX_CONFIG_BYTES = 4 << 20
+"""What is read of an image's config; those of the most layered images have some hundred KiB."""
 
 
 def check_manifest_size(size_bytes: int) -> None:

@@ -11,14 +11,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from modelcar.distribution.destination import StoredManifest
+from modelcar.distribution.destination import MAX_MANIFEST_BYTES, StoredManifest
 from modelcar.distribution.upload import Blob, BlobStream, Content
 from modelcar.errors import ContentMismatch, DistributionError, InvalidInput, InvalidReference
 from modelcar.reference import Digest
+from modelcar.retry import retry
 
 REF_NAME = "org.opencontainers.image.ref.name"
 _INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -53,13 +54,14 @@ class Layout:
             )
 
     def check_access(self) -> None:
-        """Make the directory.
+        """Make the directory, and remove what pushes left there that were killed.
 
         Raises:
             DistributionError: It cannot be written to.
         """
         with self._writing():
             self._blobs.mkdir(parents=True, exist_ok=True)
+            _sweep(self._directory)
             with self._locked():
                 if not (self._directory / "oci-layout").exists():
                     self._replace(self._directory / "oci-layout", [json.dumps(_VERSION).encode()])
@@ -85,21 +87,23 @@ class Layout:
         return False
 
     def write_blob(self, blob: Blob, digest: Digest) -> None:
-        """Store a blob of known digest.
+        """Store a blob of known digest; several attempts, for its bytes may come from a registry.
 
         Raises:
             ContentMismatch: It has another digest.
             DistributionError: The directory cannot be written to.
+            PromotionError: What reading the blob raised.
         """
-        self._store(_Hashed(blob), digest)
+        retry(lambda: self._store(_Hashed(blob), digest))
 
     def write_stream(self, stream: BlobStream) -> Digest:
-        """Store a blob while it is read.
+        """Store a blob while it is read; each attempt reads it from its start.
 
         Raises:
             DistributionError: The directory cannot be written to.
+            PromotionError: What reading the stream raised.
         """
-        return self._store(stream, None)
+        return retry(lambda: self._store(stream, None))
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
         """Store a manifest and name it in `index.json`: once for each tag, or once without one."""
@@ -130,9 +134,12 @@ class Layout:
     def _read(self, digest_text: str) -> bytes:
         digest = Digest.parse(digest_text)
         try:
-            content = self._path(digest).read_bytes()
+            with self._path(digest).open("rb") as file:
+                content = file.read(MAX_MANIFEST_BYTES + 1)
         except OSError as error:
             raise DistributionError(f"{self.name} names {digest}, but cannot give it: {error.strerror}") from error
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise DistributionError(f"{self.name} names {digest}, which has more than {MAX_MANIFEST_BYTES} bytes")
         if Digest.of(content) != digest:
             raise ContentMismatch(f"{self.name} holds other content under {digest}")
         return content
@@ -157,8 +164,8 @@ class Layout:
 
     @contextmanager
     def _temporary(self) -> Iterator[tuple[int, str]]:
-        """An open file beside its later place; gone again unless it was renamed."""
-        file, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._directory)
+        """An open file beside its later place; gone again unless it was renamed. Its lock says that it is needed."""
+        file, temporary = _make_locked(self._directory)
         try:
             os.fchmod(file, 0o644)
             yield file, temporary
@@ -207,6 +214,34 @@ class _Hashed:
 def _is_unborn(directory: Path) -> bool:
     """Whether there is nothing in it but what a first push leaves that was killed early."""
     return all(path.name == "blobs" or path.name.startswith(_TEMPORARY) for path in directory.iterdir())
+
+
+def _make_locked(directory: Path) -> tuple[int, str]:
+    """A new file with its lock taken; another push may sweep it away in between."""
+    while True:
+        file, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=directory)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file).st_nlink:
+                return file, temporary
+        except OSError:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove files that nobody writes any more: the kernel gives a lock back, however its process ended."""
+    for path in directory.glob(f"{_TEMPORARY}*"):
+        with suppress(FileNotFoundError, PermissionError):
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            except BlockingIOError:
+                continue
+            finally:
+                os.close(file)
 
 
 def _write(file: int, blocks: Iterable[bytes]) -> None:

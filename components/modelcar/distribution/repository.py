@@ -11,7 +11,7 @@ from typing import TypeVar
 import requests
 
 from modelcar.distribution.client import Registry
-from modelcar.distribution.destination import StoredManifest, check_manifest_size
+from modelcar.distribution.destination import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, StoredManifest, check_manifest_size
 from modelcar.distribution.upload import (
     Blob,
     BlobStream,
@@ -68,30 +68,30 @@ class Repository:
 
         Raises:
             RegistryAccessDenied: The registry says so.
-            DistributionError: No answer, or one that makes no sense.
+            DistributionError: No answer, one that makes no sense, or a manifest of more than 4 MiB.
             ContentMismatch: The bytes do not have the digest that was asked for.
         """
         path = f"/v2/{self._repository}/manifests/{reference}"
         headers = {"Accept": ", ".join(accept or _MANIFEST_TYPES)}
-        response = self._retry(lambda: self._get(path, headers, f"pull {self._repository}:{reference}"))
-        if response is None:
+        found = self._retry(lambda: self._get_manifest(path, headers, reference))
+        if found is None:
             return None
-        digest = Digest.of(response.content)
+        content, media_type = found
+        digest = Digest.of(content)
         if reference.startswith("sha256:") and reference != str(digest):
             raise ContentMismatch(f"{self.name} answered {reference} with a manifest of digest {digest}")
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        return StoredManifest(response.content, media_type, digest)
+        return StoredManifest(content, media_type, digest)
 
     def has_blob(self, digest: Digest) -> bool:
         """Whether the repository holds the blob."""
         return self._retry(lambda: has_blob(self._registry, self._repository, digest, scope=self._scope))
 
     def read_blob(self, digest: Digest) -> bytes:
-        """A small blob, whole and checked.
+        """An image's config or another small blob, whole and checked.
 
         Raises:
             ContentMismatch: The bytes do not have the digest.
-            DistributionError: As `open_blob`.
+            DistributionError: As `open_blob`, or it has more than 4 MiB.
         """
         content = self._retry(lambda: self._read(digest))
         if Digest.of(content) != digest:
@@ -136,7 +136,7 @@ class Repository:
 
     def _read(self, digest: Digest) -> bytes:
         with self.open_blob(digest) as blocks:
-            return b"".join(blocks)
+            return _join(blocks, MAX_CONFIG_BYTES, f"{self.name}@{digest}, which should be an image's config,")
 
     def _put_manifest(self, content: bytes, media_type: str, reference: str) -> None:
         response = self._registry.request(
@@ -149,13 +149,16 @@ class Repository:
         if response.status_code not in (200, 201, 202):
             raise self._registry.error(response, f"push {self._repository}:{reference}")
 
-    def _get(self, path: str, headers: dict[str, str], what: str) -> requests.Response | None:
-        response = self._registry.request("GET", path, scope=self._scope, headers=headers)
-        if response.status_code == HTTPStatus.NOT_FOUND:
-            return None
-        if response.status_code != HTTPStatus.OK:
-            raise self._registry.error(response, what)
-        return response
+    def _get_manifest(self, path: str, headers: dict[str, str], reference: str) -> tuple[bytes, str] | None:
+        """Content and media type."""
+        with self._registry.request("GET", path, scope=self._scope, headers=headers, stream=True) as response:
+            if response.status_code == HTTPStatus.NOT_FOUND:
+                return None
+            if response.status_code != HTTPStatus.OK:
+                raise self._registry.error(response, f"pull {self._repository}:{reference}")
+            what = f"what {self.name} gave as the manifest {reference}"
+            content = _join(_blocks(response, self.name), MAX_MANIFEST_BYTES, what)
+            return content, response.headers.get("Content-Type", "").partition(";")[0].strip()
 
 
 _MANIFEST_TYPES = (
@@ -170,4 +173,14 @@ def _blocks(response: requests.Response, name: str) -> Iterator[bytes]:
     try:
         yield from response.iter_content(_BLOCK_BYTES)
     except requests.RequestException as error:
-        raise DistributionError(f"{name} broke off in the middle of a blob", retryable=True) from error
+        raise DistributionError(f"{name} broke off in the middle of an answer", retryable=True) from error
+
+
+def _join(blocks: Iterator[bytes], most_bytes: int, what: str) -> bytes:
+    """Everything, unless it is more than anybody may make this process hold."""
+    content = bytearray()
+    for block in blocks:
+        content += block
+        if len(content) > most_bytes:
+            raise DistributionError(f"{what} has more than {most_bytes} bytes", hint="Look at what is stored there.")
+    return bytes(content)

@@ -15,7 +15,8 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from modelcar.errors import DistributionError, InvalidInput, PromotionError
+from modelcar.errors import DistributionError, InvalidInput
+from modelcar.wire import find_causes, find_reason
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _CA_HINT = f"--ca-file, {', '.join(_CA_VARIABLES)} name a file of PEM certificates or a directory of them."
@@ -49,7 +50,7 @@ def new_session(ca_file: Path | None, connections: int) -> requests.Session:
 
 def describe_tls_error(host: str, error: requests.exceptions.SSLError) -> DistributionError:
     """What a failure of TLS means, as an error to raise; only a broken connection is worth another attempt."""
-    cause, reason = root_cause(error), reason_of(error)
+    cause, reason = find_causes(error)[-1], find_reason(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         other_name = cause.verify_code in _OTHER_NAME
         return DistributionError(
@@ -58,7 +59,7 @@ def describe_tls_error(host: str, error: requests.exceptions.SSLError) -> Distri
             if other_name
             else "Name the CA's certificate with --ca-file.",
         )
-    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+    if speaks_no_tls(error):
         return DistributionError(
             f"{host} does not speak TLS",
             hint="It may speak plain HTTP: then --plain-http says that this is meant.",
@@ -66,36 +67,16 @@ def describe_tls_error(host: str, error: requests.exceptions.SSLError) -> Distri
     return DistributionError(f"{host} broke off TLS: {reason}", retryable=True)
 
 
-def is_untrusted(error: BaseException) -> bool:
-    """Whether the other side speaks TLS, with a certificate that is not trusted."""
-    return isinstance(root_cause(error), ssl.SSLCertVerificationError)
+def speaks_no_tls(error: BaseException) -> bool:
+    """Whether the other side answered, and in plain text; nothing else is a reason to speak plain text to it."""
+    cause = find_causes(error)[-1]
+    return isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS
 
 
 def is_unknown_host(error: requests.RequestException) -> bool:
     """Whether the name does not exist; names that cannot be looked up just now are another matter."""
-    cause = root_cause(error)
+    cause = find_causes(error)[-1]
     return isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The innermost exception: requests wraps what urllib3 wraps.
-
-    What was being handled when it was raised is no part of it: errors of this package end the search.
-    """
-    while True:
-        inner = getattr(error, "reason", None)
-        following = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-        if following is None and error.args and isinstance(error.args[0], BaseException):
-            following = error.args[0]
-        if following is None or isinstance(following, PromotionError):
-            return error
-        error = following
-
-
-def reason_of(error: BaseException) -> str:
-    """The innermost exception's words."""
-    cause = root_cause(error)
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
 class _TrustingAdapter(HTTPAdapter):

@@ -7,20 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from modelcar.errors import ContentMismatch, SourceError
 from modelcar.sources.refusal import Request, describe_failure, describe_outage, describe_refusal
+from modelcar.wire import PORTS, host_of, origin_of
 
 BLOCK_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 20.0
 READ_TIMEOUT_S = 60.0
 MAX_REDIRECTS = 10
 _CONNECTIONS = 32
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def new_session() -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.auth = _keep_headers
     session.verify = os.environ.get("SSL_CERT_FILE") or True
-    for scheme in _PORTS:
+    for scheme in PORTS:
         session.mount(f"{scheme}://", HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS))
     return session
 
@@ -105,14 +105,14 @@ def _answer(
     method: str = "GET",
 ) -> Iterator[requests.Response]:
     """One request, one answer; the token goes along only to the host that it is for."""
-    own = dict(file.headers) if _origin(url) == _origin(file.url) else {}
+    own = dict(file.headers) if origin_of(url) == origin_of(file.url) else {}
     own |= {"Accept-Encoding": "identity", **(headers or {})}
     timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
     try:
         answer = session.request(method, url, headers=own, timeout=timeout, stream=True, allow_redirects=False)
     except requests.RequestException as error:
         # Not `from error`: it holds the whole address, with its signature.
-        raise describe_outage(_host(url), error) from None
+        raise describe_outage(host_of(url), error) from None
     except ValueError:  # requests looks at a redirect's target even if it does not follow
         raise _astray(url) from None
     with answer:
@@ -132,13 +132,13 @@ def _raise_refusal(answer: requests.Response, file: RemoteFile, *, redirected: b
         raise _other_size(file, answer.headers.get("Content-Range", "fewer bytes").rpartition("/")[2])
     if redirected and status in (401, 403) and "X-Error-Code" not in answer.headers:
         raise SourceError(
-            f"{_host(answer.url)} does not accept the signed address of {file.request}; it may have expired",
+            f"{host_of(answer.url)} does not accept the signed address of {file.request}; it may have expired",
             hint="The clock of this machine may be wrong, or a proxy changes addresses.",
             retryable=True,
         )
-    if _origin(answer.url) == _origin(file.url):
+    if origin_of(answer.url) == origin_of(file.url):
         raise describe_refusal(status, answer.headers, file.request)
-    raise describe_failure(status, answer.headers, _host(answer.url), str(file.request))
+    raise describe_failure(status, answer.headers, host_of(answer.url), str(file.request))
 
 
 def _check_length(answer: requests.Response, file: RemoteFile, offset: int) -> int:
@@ -153,7 +153,7 @@ def _check_length(answer: requests.Response, file: RemoteFile, offset: int) -> i
         span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         first = span.partition("-")[0]
         if not first.isdigit() or int(first) > offset:
-            raise SourceError(f"{_host(answer.url)} answers with another part of {file.request} than asked for")
+            raise SourceError(f"{host_of(answer.url)} answers with another part of {file.request} than asked for")
         start = int(first)
         if total.isdigit() and int(total) != file.size_bytes:
             raise _other_size(file, total)
@@ -187,7 +187,7 @@ def _blocks(answer: requests.Response, file: RemoteFile, offset: int, skip_bytes
 
 def _broken(file: RemoteFile, position: int, answer: requests.Response) -> SourceError:
     return SourceError(
-        f"{_host(answer.url)} broke off after {position} of {file.size_bytes} bytes of {file.request}",
+        f"{host_of(answer.url)} broke off after {position} of {file.size_bytes} bytes of {file.request}",
         hint="Run it again.",
         retryable=True,
     )
@@ -208,27 +208,16 @@ def _redirect(url: str, target: str) -> str:
     """
     try:
         following = urljoin(url, target)
-        scheme = _origin(following)[0]
+        scheme = origin_of(following)[0]
     except ValueError:
         raise _astray(url) from None
-    if scheme not in _PORTS or (_origin(url)[0], scheme) == ("https", "http"):
+    if scheme not in PORTS or (origin_of(url)[0], scheme) == ("https", "http"):
         raise _astray(url)
     return following
 
 
 def _astray(url: str) -> SourceError:
-    return SourceError(f"{_host(url)} redirects to something that is no address, or to one without TLS")
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
-
-
-def _host(url: str) -> str:
-    """Host and port, without anything that could be secret."""
-    parts: SplitResult = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+    return SourceError(f"{host_of(url)} redirects to something that is no address, or to one without TLS")
 
 
 def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:

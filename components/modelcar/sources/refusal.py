@@ -6,17 +6,14 @@ somebody without a token it says 401 for a private model and for one that does n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from modelcar.errors import SourceAccessDenied, SourceError, SourceNotFound
+from modelcar.wire import find_reason, read_delay
 
 ENDPOINT_HINT = "Check the network, and HF_ENDPOINT if you use a mirror."
 
-_RATE_LIMIT_RESET = re.compile(r";\s*t\s*=\s*(\d+)")
 _TIMEOUT = 408
 _TOO_MANY = 429
 
@@ -90,22 +87,7 @@ def describe_failure(status: int, headers: Mapping[str, str], host: str, what: s
 
 def describe_outage(host: str, error: BaseException) -> SourceError:
     """Make an error of a connection that failed. The text of `error` is not used: it holds the URL, maybe signed."""
-    return SourceError(f"{host} cannot be reached: {_cause(error)}", hint=ENDPOINT_HINT, retryable=True)
-
-
-def read_delay(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the other side asks to wait: `Retry-After` (seconds or a date), else `RateLimit`, else None."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    if text:
-        try:
-            when = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        return max(0.0, (when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
-    reset = _RATE_LIMIT_RESET.search(headers.get("RateLimit", ""))
-    return float(reset[1]) if reset else None
+    return SourceError(f"{host} cannot be reached: {find_reason(error)}", hint=ENDPOINT_HINT, retryable=True)
 
 
 def _missing(request: Request) -> SourceError:
@@ -157,20 +139,3 @@ _BY_CODE: Mapping[str, Callable[[Request], SourceError]] = {
     "EntryNotFound": _no_file,
 }
 _BY_STATUS: Mapping[int, Callable[[Request], SourceError]] = {401: _wrong_token, 403: _forbidden, 404: _missing}
-
-
-def _cause(error: BaseException) -> str:
-    """The operating system's or the TLS library's word for it, found below what the HTTP library made of it."""
-    seen: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in seen:
-        seen.append(current)
-        reason = getattr(current, "reason", None)
-        following = reason if isinstance(reason, BaseException) else current.__cause__ or current.__context__
-        if following is None and current.args and isinstance(current.args[0], BaseException):
-            following = current.args[0]
-        current = following
-    for found in reversed(seen):
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror
-    return "no answer in time" if any(isinstance(found, TimeoutError) for found in seen) else type(error).__name__
