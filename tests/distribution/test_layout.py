@@ -2,10 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -238,70 +234,6 @@ def test_a_base_registry_that_fails_once_is_asked_again(tmp_path: Path, director
             assert layout.write_stream(blob) == DIGEST
         assert running.faults.fired == 1
     assert files_of(directory) == [f"blobs/sha256/{DIGEST.hex}", "oci-layout"]
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from modelcar.distribution.layout import Layout
-
-class Killed:
-    digest = None
-    def __len__(self):
-        return 4
-    def __iter__(self):
-        yield b"bl"
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Layout(Path(sys.argv[1])).write_stream(Killed())
-"""
-
-
-def test_what_a_killed_push_left_is_gone_with_the_next_one(directory: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, str(directory)], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert len(list(directory.glob(".incoming-*"))) == 1
-    Layout(directory).check_access()
-    assert files_of(directory) == ["oci-layout"]
-
-
-class Interrupted(Stream):
-    """Somebody else begins to push while this is written."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__()
-        self._directory = directory
-
-    def __iter__(self) -> Iterator[bytes]:
-        Layout(self._directory).check_access()
-        yield from super().__iter__()
-
-
-def test_what_is_still_written_is_left_alone(directory: Path) -> None:
-    (directory / "blobs").mkdir(parents=True)
-    assert Layout(directory).write_stream(Interrupted(directory)) == DIGEST
-    assert (directory / "blobs/sha256" / DIGEST.hex).read_bytes() == b"blob"
-
-
-def test_a_file_that_is_swept_before_it_is_locked_is_made_again(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    layout = Layout(directory)
-    layout.check_access()
-    made: list[str] = []
-    mkstemp = tempfile.mkstemp
-
-    def swept(prefix: str, dir: Path) -> tuple[int, str]:
-        file, path = mkstemp(prefix=prefix, dir=dir)
-        made.append(path)
-        if len(made) == 1:
-            Layout(directory).check_access()
-        return file, path
-
-    monkeypatch.setattr("tempfile.mkstemp", swept)
-    layout.write_blob(Content(b"blob"), DIGEST)
-    assert len(made) == 2
-    assert layout.has_blob(DIGEST)
 
 
 def test_a_manifest_that_is_none_by_its_size_is_not_read(directory: Path) -> None:

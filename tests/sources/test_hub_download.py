@@ -111,6 +111,12 @@ def test_another_part_than_asked_for_is_refused(start: Start, session: requests.
     assert "answers with another part of" in str(failure(session, start(application(elsewhere)), 5))
 
 
+@pytest.mark.parametrize("span", ["bytes \u00b2-9/10", "bytes -9/10", "9", ""])
+def test_a_part_that_is_named_by_no_number_is_refused(start: Start, session: requests.Session, span: str) -> None:
+    url = start(application(lambda _asked: (206, {"Content-Range": span}, [CONTENT[5:]])))
+    assert "answers with another part of" in str(failure(session, url, 5))
+
+
 # --- sizes
 
 

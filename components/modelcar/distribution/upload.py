@@ -20,6 +20,7 @@ from modelcar.distribution.client import COMMIT_TIMEOUT_S, Registry
 from modelcar.errors import DistributionError, PromotionError, RegistryAccessDenied
 from modelcar.reference import Digest
 from modelcar.retry import retry
+from modelcar.wire import origin_of
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _COMMITS = 3
@@ -81,7 +82,7 @@ def mount_blob(registry: Registry, repository: str, digest: Digest, origin: str)
     except RegistryAccessDenied:  # a token server that gives all of a scope or nothing
         return False
     if response.status_code == HTTPStatus.ACCEPTED and "Location" in response.headers:
-        cancel_upload(registry, repository, urljoin(response.url, response.headers["Location"]))
+        cancel_upload(registry, repository, _follow(registry, response, response.headers["Location"]))
     return response.status_code == HTTPStatus.CREATED
 
 
@@ -111,7 +112,7 @@ def upload_stream(registry: Registry, repository: str, stream: BlobStream) -> Di
         if stream.digest is None:  # answered before it had everything
             raise DistributionError(f"{registry.host} closed an upload to {repository} early", retryable=True)
         # The state of the upload is in the location that the last answer gave, query and all.
-        location = urljoin(response.url, response.headers.get("Location", location))
+        location = _follow(registry, response, response.headers.get("Location", location))
         try:
             _commit(registry, repository, location, stream.digest, None)
         except DistributionError as error:
@@ -134,7 +135,7 @@ def start_upload(registry: Registry, repository: str) -> str:
     response = registry.request("POST", path, scope=push_scope(repository), data=b"")
     if response.status_code != HTTPStatus.ACCEPTED or "Location" not in response.headers:
         raise registry.error(response, f"push to {repository}")
-    return urljoin(response.url, response.headers["Location"])
+    return _follow(registry, response, response.headers["Location"])
 
 
 def cancel_upload(registry: Registry, repository: str, location: str) -> None:
@@ -146,6 +147,15 @@ def cancel_upload(registry: Registry, repository: str, location: str) -> None:
 def push_scope(repository: str) -> str:
     """The scope of everything that a push does, asked for from the first request on."""
     return f"repository:{repository}:pull,push"
+
+
+def _follow(registry: Registry, response: requests.Response, location: str) -> str:
+    try:
+        url = urljoin(response.url, location)
+        origin_of(url)
+    except ValueError:  # not shown: the state of an upload in it may be signed
+        raise DistributionError(f"{registry.host} sends an upload to what is no address") from None
+    return url
 
 
 @contextmanager

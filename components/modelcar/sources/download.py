@@ -152,13 +152,13 @@ def _check_length(answer: requests.Response, file: RemoteFile, offset: int) -> i
     if answer.status_code == 206:
         span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         first = span.partition("-")[0]
-        if not first.isdigit() or int(first) > offset:
+        if not first.isdecimal() or int(first) > offset:
             raise SourceError(f"{host_of(answer.url)} answers with another part of {file.request} than asked for")
         start = int(first)
-        if total.isdigit() and int(total) != file.size_bytes:
+        if total.isdecimal() and int(total) != file.size_bytes:
             raise _other_size(file, total)
     length = answer.headers.get("Content-Length", "")
-    if length.isdigit() and "Content-Encoding" not in answer.headers and start + int(length) != file.size_bytes:
+    if length.isdecimal() and "Content-Encoding" not in answer.headers and start + int(length) != file.size_bytes:
         raise _other_size(file, str(start + int(length)))
     return offset - start
 
