@@ -16,8 +16,11 @@
     │   ├── ImageNotFound             no such repository, tag or manifest (exit code 2)
     │   └── RegistryAccessDenied      wrong or missing credentials (exit code 2)
     ├── ModelRegistryError            the Kubeflow Model Registry
+    │   ├── ModelRegistryAccessDenied wrong or missing token (exit code 2)
     │   └── VersionConflict           the version exists with another image (exit code 2)
     └── GitError                      the repository that Argo CD watches
+        ├── GitRepositoryNotFound     no such repository (exit code 2)
+        ├── GitAccessDenied           wrong or missing credentials (exit code 2)
         ├── PushRejected              somebody else pushed first (retryable: the edit is applied again)
         ├── Superseded                the manifest no longer says what the plan saw (exit code 2)
         └── Held                      a hold in the spec; or the value was changed since we set it (exit code 2)
@@ -140,6 +143,12 @@ class ModelRegistryError(PromotionError):
     """The Kubeflow Model Registry answered with an error, or not at all."""
 
 
+class ModelRegistryAccessDenied(ModelRegistryError):
+    """The Model Registry does not accept the token, or there is none."""
+
+    exit_code = 2
+
+
 class VersionConflict(ModelRegistryError):
     """The model version exists and names another image; versions never change their image."""
 
@@ -148,6 +157,18 @@ class VersionConflict(ModelRegistryError):
 
 class GitError(PromotionError):
     """A git command failed."""
+
+
+class GitRepositoryNotFound(GitError):
+    """There is no repository at the address, or it is hidden from who asked."""
+
+    exit_code = 2
+
+
+class GitAccessDenied(GitError):
+    """The server does not accept the credentials, or there are none."""
+
+    exit_code = 2
 
 
 class PushRejected(GitError):

@@ -67,7 +67,6 @@ SPECS: dict[str, tuple[Callable[[str], str], Wrong]] = {
             "there is no git repository at file://{root}/sandbox/git/nothing.git "
             "(does not appear to be a git repository)",
             "Check the address; some servers say the same of a private repository to who may not see it.",
-            code=1,
         ),
     ),
     "no such branch": (

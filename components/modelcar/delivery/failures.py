@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from modelcar.errors import GitError, PushRejected
+from modelcar.errors import GitAccessDenied, GitError, GitRepositoryNotFound, PushRejected
 
 _WHO_HINT = "Set MODELCAR_GIT_USERNAME and MODELCAR_GIT_TOKEN or MODELCAR_GIT_TOKEN_FILE to what may write there."
 _ADDRESS_HINT = "Check the address; some servers say the same of a private repository to who may not see it."
@@ -23,10 +23,18 @@ class _Kind:
     sentence: str
     hint: str | None = None
     retryable: bool = False
+    error: type[GitError] = GitError
 
 
-def _kind(pattern: str, sentence: str, hint: str | None = None, *, retryable: bool = False) -> _Kind:
-    return _Kind(re.compile(pattern, re.IGNORECASE), sentence, hint, retryable)
+def _kind(
+    pattern: str,
+    sentence: str,
+    hint: str | None = None,
+    *,
+    retryable: bool = False,
+    error: type[GitError] = GitError,
+) -> _Kind:
+    return _Kind(re.compile(pattern, re.IGNORECASE), sentence, hint, retryable, error)
 
 
 _EMPTY_WORDS = "Could not read from remote repository"
@@ -48,12 +56,14 @@ _KINDS = (
         r"Permission denied \(|Load key .* (invalid format|error in libcrypto)",
         "{url} does not accept the ssh key",
         "Set MODELCAR_GIT_SSH_KEY_FILE to a private key that may write there.",
+        error=GitAccessDenied,
     ),
     _kind(
         r"Authentication failed|could not read (Username|Password)|returned error: 40[13]"
         r"|access denied|insufficient permission|not allowed to (push|upload)|Unauthorized",
         "{url} does not accept the credentials, or asks for some",
         _WHO_HINT,
+        error=GitAccessDenied,
     ),
     _kind(r"returned error: 30\d|unable to update url base", "{url} redirects elsewhere", "Write the final address."),
     _kind(
@@ -80,6 +90,7 @@ _KINDS = (
         r"|Could not read from remote",
         "there is no git repository at {url}",
         _ADDRESS_HINT,
+        error=GitRepositoryNotFound,
     ),
 )
 
@@ -100,7 +111,7 @@ def failure(action: str, url: str, stderr: str) -> GitError:
     """
     for kind in _KINDS:
         if kind.pattern.search(stderr):
-            return GitError(kind.sentence.format(url=url) + _said(stderr), hint=kind.hint, retryable=kind.retryable)
+            return kind.error(kind.sentence.format(url=url) + _said(stderr), hint=kind.hint, retryable=kind.retryable)
     return GitError(f"{action} with {url} failed{_said(stderr) or ' and said nothing'}")
 
 

@@ -11,7 +11,7 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from modelcar.errors import ModelRegistryError
+from modelcar.errors import ModelRegistryAccessDenied, ModelRegistryError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -43,7 +43,7 @@ def describe_answer(url: str, error: Any, *, token_sent: bool) -> ModelRegistryE
     if status == 401:
         return _describe_unauthorized(url, token_sent=token_sent)
     if status == 403:
-        return ModelRegistryError(
+        return ModelRegistryAccessDenied(
             f"the Model Registry at {url} does not allow this (403)",
             hint="Ask for a role binding to its service for the token's user or ServiceAccount.",
         )
@@ -107,11 +107,11 @@ def describe_connection(url: str, error: aiohttp.ClientError | OSError) -> Model
 
 def _describe_unauthorized(url: str, *, token_sent: bool) -> ModelRegistryError:
     if token_sent:
-        return ModelRegistryError(
+        return ModelRegistryAccessDenied(
             f"the Model Registry at {url} does not accept the token (401)",
             hint="Put a new one into MODEL_REGISTRY_TOKEN or the file that MODEL_REGISTRY_TOKEN_FILE names.",
         )
-    return ModelRegistryError(
+    return ModelRegistryAccessDenied(
         f"the Model Registry at {url} asks for a token (401)",
         hint="Put one into MODEL_REGISTRY_TOKEN, or into a file that MODEL_REGISTRY_TOKEN_FILE names.",
     )
