@@ -183,7 +183,7 @@ def test_a_secret_that_is_refused_does_not_show_either(guarded: Guarded, vault: 
 
     done = run(other, vault, **({wrong: secret} if wrong != "authfile" else {}))
 
-    assert (done.returncode, done.stdout) == (1, b"")
+    assert (done.returncode, done.stdout) == (2, b"")
     assert b"Traceback" in done.stderr
     assert len(guarded.place.commits()) == 1
 
