@@ -203,4 +203,4 @@ def test_a_real_git_server_gets_the_token_and_nobody_else(place: Place, vault: P
 
     wrong = replace(guarded, needles=[*guarded.needles, *_needles(["planted-wrong-git"])])
     refused = run(wrong, vault, MODELCAR_GIT_TOKEN="planted-wrong-git")
-    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert (refused.returncode, refused.stdout) == (2, b"")
