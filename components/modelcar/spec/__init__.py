@@ -13,6 +13,7 @@ from modelcar.spec.promotion_spec import (
     ModelSpec,
     PromotionSpec,
     load_spec,
+    parse_sections,
     parse_spec,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "ModelSpec",
     "PromotionSpec",
     "load_spec",
+    "parse_sections",
     "parse_spec",
 ]

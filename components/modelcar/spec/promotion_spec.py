@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelcar.errors import InvalidSpec
 from modelcar.reference import ImageReference, Platform
 from modelcar.spec.document import Fault, read_document
-from modelcar.spec.fields import FIELDS
+from modelcar.spec.fields import API_VERSION, FIELDS, KIND
 from modelcar.spec.reading import read_values
 
 
@@ -156,28 +156,61 @@ def load_spec(path: Path, env: Mapping[str, str] = os.environ) -> PromotionSpec:
     return parse_spec(text, name=str(path), env=env)
 
 
-def parse_spec(text: str, *, name: str, env: Mapping[str, str] = os.environ) -> PromotionSpec:
+def parse_spec(
+    text: str, *, name: str, env: Mapping[str, str] = os.environ, beside: Mapping[str, str] | None = None
+) -> PromotionSpec:
     """Read a PromotionSpec from a text.
 
     Args:
-        text: YAML 1.2 or JSON, one document.
+        text: YAML 1.2 or JSON, one document; blank when all of it is given beside.
         name: What errors call the text.
         env: As for `load_spec`.
+        beside: Values of string keys, by key (`model.source`), that go before the text's; an empty one is absent.
 
     Raises:
         InvalidSpec: The text has faults; the message has one line for each of them, in the text's order.
     """
-    root, faults = read_document(text)
+    return PromotionSpec(**_parse(text, name, env, beside or {}, _SECTIONS))
+
+
+def parse_sections(
+    text: str, *sections: str, beside: Mapping[str, str], name: str = "spec", env: Mapping[str, str] = os.environ
+) -> dict[str, Any]:
+    """Read some sections of a PromotionSpec, for a step that needs no more; all that is written is checked.
+
+    Args:
+        text: As for `parse_spec`.
+        sections: Their keys, such as `model`.
+        beside: As for `parse_spec`.
+        name: What errors call the text.
+        env: As for `load_spec`.
+
+    Returns:
+        Each section by the name of its attribute in `PromotionSpec`.
+
+    Raises:
+        InvalidSpec: As for `parse_spec`.
+    """
+    return _parse(text, name, env, beside, frozenset(sections))
+
+
+def _parse(
+    text: str, name: str, env: Mapping[str, str], beside: Mapping[str, str], sections: Set[str]
+) -> dict[str, Any]:
+    is_written = bool(text.strip()) or not any(beside.values())
+    root, faults = read_document(text if is_written else _NOTHING_WRITTEN)
     values: dict[str, Any] = {}
     if root is not None:
-        values, more = read_values(root, env)
+        values, more = read_values(root, env, beside, sections)
         faults = tuple(sorted(faults + more, key=lambda fault: fault.line or sys.maxsize))
+    if not is_written:
+        faults = tuple(replace(fault, line=None) for fault in faults)
     if faults:
         raise InvalidSpec(
             "\n".join(_describe(fault, name) for fault in faults),
             hint="docs/reference/promotion-spec.md lists every key and default.",
         )
-    return _build(values)
+    return _build(values, sections)
 
 
 def _describe(fault: Fault, name: str) -> str:
@@ -187,20 +220,28 @@ def _describe(fault: Fault, name: str) -> str:
     return ": ".join(filter(None, (place, key, fault.message)))
 
 
-def _build(values: Mapping[str, Any]) -> PromotionSpec:
-    """Sort the values into the dataclasses; `modelRegistry.registeredModel` becomes `registered_model`."""
+def _build(values: Mapping[str, Any], wanted: Set[str]) -> dict[str, Any]:
+    """Sort the values into the dataclasses of their sections; `modelRegistry.registeredModel` is `registered_model`."""
     sections: dict[str, dict[str, Any]] = {}
     for field in FIELDS:
         if field.key in values and field.only is None:
-            attribute = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", field.name)
-            sections.setdefault(field.section, {})[attribute] = values[field.key]
-    model_format = sections.get("modelRegistry.modelFormat")
-    return PromotionSpec(
-        model=ModelSpec(**sections["model"]),
-        image=ImageSpec(**sections["image"]),
-        model_registry=ModelRegistrySpec(
-            **sections["modelRegistry"], model_format=ModelFormat(**model_format) if model_format else None
-        ),
-        inference_service=InferenceServiceSpec(**sections["inferenceService"]),
-        **sections[""],
-    )
+            sections.setdefault(field.section, {})[_attribute(field.name)] = values[field.key]
+    model_format = sections.pop("modelRegistry.modelFormat", None)
+    if "modelRegistry" in sections:
+        sections["modelRegistry"]["model_format"] = ModelFormat(**model_format) if model_format else None
+    root = sections.pop("", {})
+    return {_attribute(key): _TYPES[key](**section) for key, section in sections.items() if key in wanted} | root
+
+
+def _attribute(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+
+
+_TYPES: Mapping[str, Callable[..., Any]] = {
+    "model": ModelSpec,
+    "image": ImageSpec,
+    "modelRegistry": ModelRegistrySpec,
+    "inferenceService": InferenceServiceSpec,
+}
+_SECTIONS = frozenset(_TYPES)
+_NOTHING_WRITTEN = f"apiVersion: {API_VERSION}\nkind: {KIND}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from modelcar.errors import InvalidInput
@@ -13,18 +13,22 @@ from modelcar.spec.fields import BY_KEY, FIELDS, OPTIONAL_SECTIONS, SECTIONS, Fi
 from modelcar.spec.values import NO_SECRETS, check_property_name, is_secret_name
 
 
-def read_values(root: Node, env: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+def read_values(
+    root: Node, env: Mapping[str, str], beside: Mapping[str, str], sections: Set[str]
+) -> tuple[dict[str, Any], tuple[Fault, ...]]:
     """Read every key of the table.
 
     Args:
         root: Of the document.
         env: Where the defaults that the table names by variable come from; an empty variable counts as absent.
+        beside: Values of string keys that were given beside the document and go before it; an empty one is absent.
+        sections: Sections of the root that are filled in and whose required keys are asked for; others may be absent.
 
     Returns:
         The values by key, defaults filled in, without the keys of optional sections that are not there; and the
         faults. The values are only of use when there are no faults.
     """
-    reading = _Reading(env)
+    reading = _Reading(env, beside, sections)
     reading.read_root(root)
     return reading.values, tuple(reading.faults)
 
@@ -32,8 +36,8 @@ def read_values(root: Node, env: Mapping[str, str]) -> tuple[dict[str, Any], tup
 class _Reading:
     """What has been read so far, by key, and what was wrong with it."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
+    def __init__(self, env: Mapping[str, str], beside: Mapping[str, str], sections: Set[str]) -> None:
+        self._env, self._beside, self._wanted = env, {key: text for key, text in beside.items() if text}, sections
         self._lines: dict[str, int] = {}
         self._sections: set[str] = set()
         self.values: dict[str, Any] = {}
@@ -47,9 +51,17 @@ class _Reading:
             self._fault("", f"the file holds {_kind(root)}, not the keys of a PromotionSpec", line=root.line)
             return
         self._read_mapping(root.value, "")
+        self._read_beside()
         for field in FIELDS:
-            self._fill(field, root.line)
+            if not field.section or field.section.partition(".")[0] in self._wanted:
+                self._fill(field, root.line)
         self._check_revision()
+
+    def _read_beside(self) -> None:
+        if "model.source" in self._beside:
+            self.values.pop("model.revision", None)  # it was a revision of another source
+        for key, text in self._beside.items():
+            self.values[key] = self._read_text(BY_KEY[key], key, text, None, "given beside the spec: ")
 
     def _read_mapping(self, entries: dict[str, Node], section: str) -> None:
         self._sections.add(section)
