@@ -18,14 +18,14 @@ ORDER = [
     {"drawing"},
     {"report", "display"},
     {"promotion", "registering"},
-    {"build"},
+    {"build", "lineage"},
     {"push"},
     {"mover"},
     {"plan"},
     {"base"},
     {"spec", "sources", "image", "distribution", "model_registry", "delivery"},
     {"snapshot"},
-    {"reference", "retry", "progress", "wire"},
+    {"reference", "retry", "jobs", "progress", "wire"},
     {"errors"},
 ]
 """Modules and packages of the library, top first; each imports from rows below its own only."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from modelcar.base import BaseLayer, FetchedBase
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.upload import Blob
 from modelcar.errors import ContentMismatch, DistributionError, PromotionError
-from modelcar.image.layer import Cancelled, FileContent, LayerStream
+from modelcar.image.layer import FileContent, LayerStream
 from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
+from modelcar.jobs import Cancelled, run_jobs
 from modelcar.plan import ImagePlan, PlannedLayer
 from modelcar.progress import Progress
 from modelcar.reference import Digest
 from modelcar.snapshot import Source
 from modelcar.sources.content import ModelCheck
-
-PATIENCE_S = 3.0
-"""How long an interrupted push waits for its layers to take their uploads back; a registry may be silent for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +67,14 @@ class Mover:
 
         Raises:
             PromotionError: The first layer's failure; the others have ended by then.
-            KeyboardInterrupt: After `PATIENCE_S` at most; layers that wait longer for an answer end when they have it.
+            KeyboardInterrupt: After a few seconds at most; layers that wait longer for an answer end when they have it.
         """
         jobs: list[Callable[[], MovedLayer]] = []
         if self._plan.base is not None:
             base = self._plan.base
             jobs += [_bind(self._move_base, len(jobs) + i, base, d) for i, d in enumerate(base.image.layers)]
         jobs += [_bind(self._move, len(jobs) + i, planned) for i, planned in enumerate(self._plan.layers)]
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="layer")
-        futures = [pool.submit(job) for job in jobs]
-        patience_s = None
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            return [future.result() for future in _failed_first(futures)]
-        except KeyboardInterrupt:
-            patience_s = PATIENCE_S
-            raise
-        finally:
-            self._cancelled.set()
-            pool.shutdown(wait=patience_s is None, cancel_futures=True)
-            wait([future for future in futures if not future.cancelled()], timeout=patience_s)
+        return run_jobs(jobs, concurrency, self._cancelled)
 
     def _move(self, key: int, planned: PlannedLayer) -> MovedLayer:
         layer, candidate = planned.layer, planned.candidate
@@ -170,11 +155,3 @@ def _moved(digest: Digest, stream: LayerStream, contents: tuple[FileContent, ...
 
 def _bind(function: Callable[..., MovedLayer], *arguments: object) -> Callable[[], MovedLayer]:
     return lambda: function(*arguments)
-
-
-def _failed_first(futures: list[Future[MovedLayer]]) -> list[Future[MovedLayer]]:
-    """The same futures, unless one failed by itself: then that one, whose error is the one to report."""
-    for future in futures:
-        if future.done() and not isinstance(future.exception(), Cancelled | None):
-            return [future]
-    return futures

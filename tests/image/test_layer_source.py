@@ -8,12 +8,12 @@ from model_files import Files, NoCheck, git_blob_id, no_check
 from modelcar.errors import ContentMismatch, SourceError, UnsafeContent
 from modelcar.image.layer import (
     MAX_GIT_BLOB_BYTES,
-    Cancelled,
     LayerPlan,
     LayerStream,
     file_header,
 )
 from modelcar.image.packing import directories_of
+from modelcar.jobs import Cancelled
 from modelcar.reference import Digest
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modelcar.errors import ContentMismatch, PromotionError
+from modelcar.jobs import Cancelled
 from modelcar.reference import Digest
 from modelcar.retry import Attempts
 from modelcar.snapshot import ModelFile
@@ -96,13 +97,6 @@ class LayerPlan:
         return first if len(self.files) == 1 else f"{first} and {len(self.files) - 1} more"
 
 
-class Cancelled(PromotionError):
-    """A pass over a layer was stopped because the push failed elsewhere; never the failure that is reported."""
-
-    def __init__(self) -> None:
-        super().__init__("stopped because another layer failed")
-
-
 class LayerStream:
     """One layer's bytes, read from the source when iterated; may be iterated again, and then begins anew.
 
@@ -165,48 +159,84 @@ class LayerStream:
         yield _TRAILER
 
     def _content(self, file: ModelFile, contents: list[FileContent]) -> Iterator[bytes]:
-        sha256, blob = hashlib.sha256(), _git_blob(file)
-        check = self._check_file(file)
-        for block in self._read(file):
-            sha256.update(block)
-            if blob is not None:
-                blob.update(block)
-            check.update(block)
+        stream = FileStream(file, self._open_file, self._check_file(file), self._cancelled)
+        for block in stream:
+            self.bytes_read += len(block)
             yield block
-        check.finish()
-        digest, blob_id = Digest(sha256.hexdigest()), blob.hexdigest() if blob is not None else None
-        _compare(file, digest, blob_id)
-        small = file.size_bytes <= MAX_GIT_BLOB_BYTES
-        contents.append(
-            FileContent(file.path, file.size_bytes, digest, blob_id if small else None, is_pickle=check.is_pickle)
-        )
+        contents.append(stream.content)
 
-    def _read(self, file: ModelFile) -> Iterator[bytes]:
-        """Exactly `file.size_bytes` bytes; what breaks in between is opened again where it broke off."""
-        offset, attempts = 0, Attempts(wait=self._wait)
+
+class FileStream:
+    """One file's bytes, read from the source when iterated, once, and checked while they pass.
+
+    A retryable failure of the source is answered by opening the file again where it broke off. What somebody has
+    already of its beginning is passed over first and need not be read, but is checked like the rest.
+    """
+
+    def __init__(self, file: ModelFile, open_file: OpenFile, check: FileCheck, cancelled: threading.Event) -> None:
+        self._file, self._open_file, self._check, self._cancelled = file, open_file, check, cancelled
+        self._sha256, self._blob = hashlib.sha256(), _git_blob(file)
+        self._offset = 0
+        self._content: FileContent | None = None
+
+    @property
+    def content(self) -> FileContent:
+        """What the file holds; known when all of it has passed, was complete and was what the source published."""
+        if self._content is None:
+            raise ValueError(f"{self._file.path} has not passed")
+        return self._content
+
+    def pass_over(self, block: bytes) -> None:
+        """Take the next bytes of the file's beginning from somewhere else.
+
+        Raises:
+            UnsafeContent: The file must not go into an image.
+        """
+        self._offset += len(block)
+        self._update(block)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._read():
+            self._update(block)
+            yield block
+        self._check.finish()
+        digest, blob_id = Digest(self._sha256.hexdigest()), self._blob.hexdigest() if self._blob is not None else None
+        _compare(self._file, digest, blob_id)
+        size_bytes = self._file.size_bytes
+        named = blob_id if size_bytes <= MAX_GIT_BLOB_BYTES else None
+        self._content = FileContent(self._file.path, size_bytes, digest, named, is_pickle=self._check.is_pickle)
+
+    def _update(self, block: bytes) -> None:
+        self._sha256.update(block)
+        if self._blob is not None:
+            self._blob.update(block)
+        self._check.update(block)
+
+    def _read(self) -> Iterator[bytes]:
+        """The rest, up to exactly `size_bytes`; what breaks in between is opened again where it broke off."""
+        attempts, size_bytes = Attempts(wait=self._wait), self._file.size_bytes
         while True:
             try:
-                with self._open_file(file, offset) as blocks:
+                with self._open_file(self._file, self._offset) as blocks:
                     for block in blocks:
                         self._stop_if_cancelled()
                         attempts.succeeded()
-                        offset += len(block)
-                        self.bytes_read += len(block)
-                        if offset > file.size_bytes:
+                        self._offset += len(block)
+                        if self._offset > size_bytes:
                             break
                         yield block
             except PromotionError as error:
                 _wait_or_give_up(attempts, error)
             else:
-                if offset == file.size_bytes:
+                if self._offset == size_bytes:
                     return
                 raise ContentMismatch(
-                    f"{file.path} has {'more than' if offset > file.size_bytes else 'only'} "
-                    f"{min(offset, file.size_bytes)} bytes, but {file.size_bytes} were published"
+                    f"{self._file.path} has {'more than' if self._offset > size_bytes else 'only'} "
+                    f"{min(self._offset, size_bytes)} bytes, but {size_bytes} were published"
                 )
 
     def _wait(self, delay_s: float) -> None:
-        """Wait between attempts, but not longer than the push lasts."""
+        """Wait between attempts, but not longer than the work lasts."""
         self._cancelled.wait(delay_s)
         self._stop_if_cancelled()
 

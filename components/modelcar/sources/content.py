@@ -6,7 +6,7 @@ The digests are held against the published ones where they are computed, in the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from modelcar.errors import ContentMismatch, UnsafeContent
@@ -118,6 +118,33 @@ class ModelCheck:
         if is_pickle and not self._may_be_pickle(file):
             raise describe_pickle(file.path)
         self._settle(file.path)
+
+    def glance(self, file: ModelFile, blocks: Iterable[bytes], *, is_pickle: bool) -> None:
+        """The file was read and checked before, and is at hand: take from it only what `finish` needs.
+
+        Args:
+            file: What is looked into.
+            blocks: Its content; of a shard no more is taken than its header, of most files nothing.
+            is_pickle: As in `skip`.
+
+        Raises:
+            UnsafeContent: See `skip`; or an index names a shard that is not there.
+        """
+        self.skip(file, is_pickle=is_pickle)
+        if file.path.endswith(SAFETENSORS):
+            header = HeaderCheck(file)
+            for block in blocks:
+                header.update(block)
+                if header.is_complete:
+                    break
+            header.finish()
+            self._keep_tensors(file.path, header.tensors)
+        elif file.path.endswith(INDEX_SUFFIX):
+            index = IndexCheck(file)
+            for block in blocks:
+                index.update(block)
+            index.finish()
+            self._keep_index(file.path, index.shards)
 
     def finish(self) -> None:
         """All files were read or skipped: hold the indexes against the shards.

@@ -40,14 +40,15 @@ class HeaderCheck:
 
     Attributes:
         tensors: Names of the tensors; empty before the header is complete.
+        is_complete: Whether all of the header has passed.
     """
 
     def __init__(self, file: ModelFile) -> None:
         self.tensors: frozenset[str] = frozenset()
+        self.is_complete = False
         self._file = file
         self._buffer = bytearray()
         self._wanted_bytes = _LENGTH_BYTES
-        self._is_complete = False
 
     def update(self, block: bytes) -> None:
         """Take the next block.
@@ -56,7 +57,7 @@ class HeaderCheck:
             UnsafeContent: The header is broken, or does not describe a file of this size.
         """
         position = 0
-        while not self._is_complete and position < len(block):
+        while not self.is_complete and position < len(block):
             part = block[position : position + self._wanted_bytes - len(self._buffer)]
             self._buffer += part
             position += len(part)
@@ -69,7 +70,7 @@ class HeaderCheck:
         Raises:
             UnsafeContent: The header is not.
         """
-        if not self._is_complete:
+        if not self.is_complete:
             raise self._broken("it ends within its header")
 
     def _advance(self) -> None:
@@ -86,7 +87,7 @@ class HeaderCheck:
         except ValueError as error:
             raise self._broken(str(error)) from error
         self._buffer.clear()
-        self._is_complete = True
+        self.is_complete = True
 
     def _broken(self, reason: str) -> UnsafeContent:
         return UnsafeContent(

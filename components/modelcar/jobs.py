@@ -1,0 +1,60 @@
+"""Pieces of work that are done several at once, and that stop together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from modelcar.errors import PromotionError
+
+T = TypeVar("T")
+
+PATIENCE_S = 3.0
+"""How long interrupted work waits for its threads to come back; a server may be silent for long."""
+
+
+class Cancelled(PromotionError):
+    """A job was stopped because another one failed; never the failure that is reported."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped because another part failed")
+
+
+def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threading.Event) -> list[T]:
+    """Do all of them; the first failure stops the others.
+
+    Args:
+        jobs: Begun in this order.
+        concurrency: How many at once, at least 1.
+        cancelled: Set when one has failed, and at the end; the others look at it, and raise `Cancelled`.
+
+    Returns:
+        What they returned, in their order.
+
+    Raises:
+        PromotionError: The first job's failure; the others have ended by then.
+        KeyboardInterrupt: After `PATIENCE_S` at most; jobs that wait longer for an answer end when they have it.
+    """
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
+    futures = [pool.submit(job) for job in jobs]
+    patience_s = None
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+        return [future.result() for future in _failed_first(futures)]
+    except KeyboardInterrupt:
+        patience_s = PATIENCE_S
+        raise
+    finally:
+        cancelled.set()
+        pool.shutdown(wait=patience_s is None, cancel_futures=True)
+        wait([future for future in futures if not future.cancelled()], timeout=patience_s)
+
+
+def _failed_first(futures: list[Future[T]]) -> list[Future[T]]:
+    """The same futures, unless one failed by itself: then that one, whose error is the one to report."""
+    for future in futures:
+        if future.done() and not isinstance(future.exception(), Cancelled | None):
+            return [future]
+    return futures
