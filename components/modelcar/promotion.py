@@ -7,30 +7,22 @@ commit.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from modelcar.build import Build, BuildRequest, execute, prepare
-from modelcar.delivery.inference_service import Edit
-from modelcar.delivery.repository import Delivered, Manifest, Repository, Target, deliver, open_repository
+from modelcar.delivery.repository import Delivered, Manifest, Repository, Target, open_repository
 from modelcar.distribution.client import Access
 from modelcar.errors import Held, ImageNotFound, InvalidReference, VersionConflict
+from modelcar.lineage import Provenance, compute_promotion_key, patch, registration_of
 from modelcar.model_registry.client import Connection
-from modelcar.model_registry.registration import Existing, RegisteredVersion, Registration, check, register
+from modelcar.model_registry.registration import Existing, RegisteredVersion, check, register
 from modelcar.plan import make_plan
 from modelcar.progress import Progress, Silence
 from modelcar.push import CONCURRENCY, PushedImage
 from modelcar.reference import Digest, ImageReference
 from modelcar.spec import InferenceServiceSpec, PromotionSpec
-
-FIELD = "spec.predictor.model.storageUri"
-MODEL_LABEL = "modelregistry.opendatahub.io/registered-model-id"
-VERSION_LABEL = "modelregistry.opendatahub.io/model-version-id"
-"""Labels that tie an InferenceService to the Model Registry; the dashboard and its reconciler read them.
-Source: https://github.com/opendatahub-io/odh-model-controller, reconciler of the model registry."""
 
 Tell = Callable[[str], None]
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
@@ -94,15 +86,17 @@ def promote(
         raise Held(_on_hold(spec), hint="Take hold out of the spec.")
     registry = Connection.from_environment(spec.model_registry.url)
     with open_repository(target_of(spec.inference_service)) as repository:
-        manifest, build = _plan(spec, repository, registry, access, reuse=reuse, tell=tell)
+        manifest, build = survey(spec, repository, registry, access, reuse=reuse, tell=tell)
         tell(f"pushing {len(build.plan.snapshot.files)} files to {build.destination.name}")
         with show_progress(build.plan.size_bytes) as progress:
             image = execute(build, concurrency=concurrency, progress=progress)
         tell(f"registering {spec.model_registry.registered_model}")
-        registered = register(registry, registration_of(spec, image), confirm=lambda: confirm(image, build))
+        provenance = Provenance.of(image)
+        registration = registration_of(spec.model_registry, provenance)
+        registered = register(registry, registration, confirm=lambda: confirm(image, build))
         tell(f"patching {spec.inference_service.path}")
-        key = compute_promotion_key(spec, image, registered)
-        patched = patch(repository, manifest, spec, image, registered, key)
+        key = compute_promotion_key(spec.inference_service, provenance, registered)
+        patched = patch(repository, spec.inference_service, manifest.storage_uri, provenance, registered, key)
     return Promotion(spec, image, registered, patched, key)
 
 
@@ -127,12 +121,29 @@ def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> Build:
     if spec.hold is not None:
         tell(_on_hold(spec))
     with open_repository(target_of(spec.inference_service)) as repository:
-        return _plan(spec, repository, registry, access, reuse=True, tell=tell)[1]
+        return survey(spec, repository, registry, access, reuse=True, tell=tell)[1]
 
 
-def _plan(
+def survey(
     spec: PromotionSpec, repository: Repository, registry: Connection, access: Access, *, reuse: bool, tell: Tell
 ) -> tuple[Manifest, Build]:
+    """Check what is cheap to check, resolve the model and plan its image.
+
+    Args:
+        spec: What would be promoted; its hold is the caller's business.
+        repository: Opened for the spec's manifest.
+        registry: The Model Registry.
+        access: How registries are reached.
+        reuse: Whether layers are taken from earlier images.
+        tell: Given a line for each step.
+
+    Returns:
+        The manifest as it is now, and the build that is ready to move bytes.
+
+    Raises:
+        VersionConflict: The named version exists with another image.
+        PromotionError: No such manifest, model or image, no access.
+    """
     tell(f"checking {spec.inference_service.repository}, {spec.model_registry.url} and {spec.image.repository}")
     manifest = repository.read()
     repository.check_write_access()
@@ -202,27 +213,6 @@ def refuse_other_image(spec: PromotionSpec, existing: Existing, build: Build) ->
     )
 
 
-def registration_of(spec: PromotionSpec, image: PushedImage) -> Registration:
-    """What the Model Registry is told of an image."""
-    wanted = spec.model_registry
-    return Registration(
-        registered_model=wanted.registered_model,
-        version=wanted.version or image.digest.short,
-        image=ImageReference.parse(image.image),
-        content_key=image.content_key,
-        source_uri=image.snapshot.uri,
-        revision=image.snapshot.revision,
-        commit_hash=image.snapshot.commit_hash,
-        size_bytes=image.size_bytes,
-        model_format=wanted.model_format.name if wanted.model_format is not None else None,
-        model_format_version=wanted.model_format.version if wanted.model_format is not None else None,
-        owner=wanted.owner,
-        author=wanted.author,
-        description=wanted.description,
-        properties=wanted.properties,
-    )
-
-
 def confirm(image: PushedImage, build: Build) -> None:
     """Read the image's digest back from where it was pushed, before anything says that it is live.
 
@@ -231,54 +221,6 @@ def confirm(image: PushedImage, build: Build) -> None:
     """
     if build.destination.find_manifest(str(image.digest)) is None:
         raise ImageNotFound(f"{image.image} is not there any more", hint="Something deletes images; run it again.")
-
-
-def compute_promotion_key(spec: PromotionSpec, image: PushedImage, registered: RegisteredVersion) -> str:
-    """Which promotion this is: content, source, version and the place in git, as 64 hex digits."""
-    where = spec.inference_service
-    parts = {
-        "content_key": image.content_key,
-        "source": [image.snapshot.uri, image.snapshot.commit_hash],
-        "version": [registered.registered_model, registered.version],
-        "git": [where.repository, where.branch, where.path],
-        "object": [where.namespace, where.name],
-        "field": FIELD,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def patch(
-    repository: Repository,
-    manifest: Manifest,
-    spec: PromotionSpec,
-    image: PushedImage,
-    registered: RegisteredVersion,
-    promotion_key: str,
-) -> Delivered:
-    """Write the image into the manifest, as one commit.
-
-    Raises:
-        Superseded: The manifest says something else by now.
-        Held: This promotion was taken back by somebody, or followed by another.
-        GitError: The push failed.
-    """
-    where = spec.inference_service
-    edit = Edit(
-        name=where.name,
-        namespace=where.namespace,
-        storage_uri=registered.uri,
-        labels={MODEL_LABEL: registered.registered_model_id, VERSION_LABEL: registered.model_version_id},
-        expect=manifest.storage_uri,
-    )
-    trailers = {
-        "Model-Version-Id": registered.model_version_id,
-        "Image-Digest": str(image.digest),
-        "Model-Source": image.snapshot.uri,
-    }
-    if image.snapshot.commit_hash is not None:
-        trailers["Model-Commit"] = image.snapshot.commit_hash
-    subject = f"Promote {where.name} to {registered.registered_model} {registered.version}"
-    return deliver(repository, edit, promotion_key=promotion_key, trailers=trailers, subject=subject)
 
 
 def _serving_digest(repository: ImageReference, manifest: Manifest) -> tuple[Digest, ...]:

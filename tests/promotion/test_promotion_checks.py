@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from modelcar.errors import GitError, ManifestShapeError, ModelRegistryError, RegistryAccessDenied, SourceNotFound
+from modelcar.lineage import Provenance, compute_promotion_key
 from modelcar.model_registry.registration import RegisteredVersion
-from modelcar.promotion import compute_promotion_key
 from modelcar.push import PushedImage
 from modelcar.reference import Digest
 from modelcar.snapshot import ModelSnapshot
@@ -110,33 +110,35 @@ def test_an_image_that_vanished_is_not_called_live(sandbox_place: Place, service
     assert [artifact["state"] for artifact in sandbox_place.artifacts(version["id"])] == ["LIVE"]
 
 
+def key_of(spec: PromotionSpec, image: PushedImage, registered: RegisteredVersion) -> str:
+    return compute_promotion_key(spec.inference_service, Provenance.of(image), registered)
+
+
 def spec(old: str = "", new: str = "") -> PromotionSpec:
     return parse_spec(SPEC.replace(old, new), name="promotion.yaml", env={})
 
 
 def test_a_promotion_key_never_changes() -> None:
     # It stands in commits that reruns look for.
-    assert compute_promotion_key(spec(), IMAGE, REGISTERED) == (
-        "5788ea567afae094e7c04892369c86688511481b21e26e311e121a51eb5c9891"
-    )
+    assert key_of(spec(), IMAGE, REGISTERED) == ("5788ea567afae094e7c04892369c86688511481b21e26e311e121a51eb5c9891")
 
 
 def test_a_promotion_key_tells_promotions_apart_and_nothing_else() -> None:
     snapshot = IMAGE.snapshot
     others = [
-        compute_promotion_key(spec(), replace(IMAGE, content_key="d" * 64), REGISTERED),
-        compute_promotion_key(spec(), replace(IMAGE, snapshot=replace(snapshot, uri="hf://org/fork")), REGISTERED),
-        compute_promotion_key(spec(), replace(IMAGE, snapshot=replace(snapshot, commit_hash="e" * 40)), REGISTERED),
-        compute_promotion_key(spec(), IMAGE, replace(REGISTERED, registered_model="other")),
-        compute_promotion_key(spec(), IMAGE, replace(REGISTERED, version="v2")),
-        compute_promotion_key(spec("git.example", "git.other"), IMAGE, REGISTERED),
-        compute_promotion_key(spec("path: ", "branch: next, path: "), IMAGE, REGISTERED),
-        compute_promotion_key(spec("apps/name.yaml", "apps/other.yaml"), IMAGE, REGISTERED),
-        compute_promotion_key(spec("name: name,", "name: other,"), IMAGE, REGISTERED),
-        compute_promotion_key(spec("serving", "staging"), IMAGE, REGISTERED),
+        key_of(spec(), replace(IMAGE, content_key="d" * 64), REGISTERED),
+        key_of(spec(), replace(IMAGE, snapshot=replace(snapshot, uri="hf://org/fork")), REGISTERED),
+        key_of(spec(), replace(IMAGE, snapshot=replace(snapshot, commit_hash="e" * 40)), REGISTERED),
+        key_of(spec(), IMAGE, replace(REGISTERED, registered_model="other")),
+        key_of(spec(), IMAGE, replace(REGISTERED, version="v2")),
+        key_of(spec("git.example", "git.other"), IMAGE, REGISTERED),
+        key_of(spec("path: ", "branch: next, path: "), IMAGE, REGISTERED),
+        key_of(spec("apps/name.yaml", "apps/other.yaml"), IMAGE, REGISTERED),
+        key_of(spec("name: name,", "name: other,"), IMAGE, REGISTERED),
+        key_of(spec("serving", "staging"), IMAGE, REGISTERED),
     ]
-    ours = compute_promotion_key(spec(), IMAGE, REGISTERED)
+    ours = key_of(spec(), IMAGE, REGISTERED)
     assert len({ours, *others}) == 1 + len(others)
 
     same = replace(IMAGE, tags=(), bytes_read=7, seconds=9.0, snapshot=replace(snapshot, revision="v1.0"))
-    assert compute_promotion_key(spec("https://models.example", "https://m.example"), same, REGISTERED) == ours
+    assert key_of(spec("https://models.example", "https://m.example"), same, REGISTERED) == ours
