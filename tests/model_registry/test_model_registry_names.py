@@ -9,7 +9,7 @@ from model_registry_server import image
 from modelcar.errors import InvalidInput
 from modelcar.model_registry.names import check_model_name, check_version_name, escape
 from modelcar.model_registry.registration import Registration
-from modelcar_sandbox.model_registry.collation import resembles
+from modelcar_sandbox.collation import resembles
 
 names = st.text(st.sampled_from("ab_%-. \\é\n"), max_size=6)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from modelcar_sandbox.model_registry.collation import fold, number, resembles
+from modelcar_sandbox.collation import fold, number, resembles
 from modelcar_sandbox.model_registry.entities import ARTIFACT_STATE_NUMBERS, Entity, Form, Space
 from modelcar_sandbox.model_registry.filter_query import All, Comparison, Expression, Scalar
 

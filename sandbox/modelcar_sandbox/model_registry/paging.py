@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from modelcar_sandbox.model_registry.collation import number
+from modelcar_sandbox.collation import number
 from modelcar_sandbox.model_registry.properties import integer
 from modelcar_sandbox.model_registry.refusal import bad_request
 

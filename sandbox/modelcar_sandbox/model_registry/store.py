@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from modelcar_sandbox.model_registry.collation import fold, resembles
+from modelcar_sandbox.collation import fold, resembles
 from modelcar_sandbox.model_registry.entities import KINDS, Draft, Entity, Kind, Space
 from modelcar_sandbox.model_registry.paging import Page, Window, write_token
 from modelcar_sandbox.model_registry.refusal import Refusal, too_long

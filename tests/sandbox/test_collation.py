@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelcar_sandbox.model_registry.collation import fold, number, resembles
+from modelcar_sandbox.collation import fold, number, resembles
 
 LETTERS = st.text(alphabet="abAB%_\\ ", max_size=8)
 
