@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from modelcar.errors import InvalidSpec
+from modelcar.metrics import Floor
 from modelcar.reference import Digest, ImageReference, Platform
 from modelcar.spec import (
     ImageSpec,
@@ -18,6 +19,7 @@ from modelcar.spec import (
     ModelRegistrySpec,
     ModelSpec,
     PromotionSpec,
+    TrainingSpec,
     load_spec,
     parse_spec,
 )
@@ -79,6 +81,7 @@ def test_the_shortest_spec_has_every_default() -> None:
         inference_service=InferenceServiceSpec(
             "https://git.example.com/acme/serving.git", "main", "models/tiny-llama.yaml", "tiny-llama", None
         ),
+        training=None,
         hold=None,
     )
 
@@ -105,6 +108,15 @@ def test_every_key_arrives_where_it_belongs() -> None:
         properties={"base_model": "acme/tiny-llama-base", "license": "apache-2.0"},
     )
     assert spec.inference_service.namespace == "private-ai-demo"
+    assert spec.training == TrainingSpec(
+        data="hf://datasets/acme/support-answers",
+        data_revision="main",
+        image=ImageReference("quay.io", "acme/trainer", None, Digest.of(b"foo")),
+        entry_point="acme_trainer.finetune:train",
+        command=(),
+        parameters={"epochs": "3", "learning_rate": "1e-5"},
+        floors={"accuracy": Floor("least", 0.8), "eval_loss": Floor("most", 2.5)},
+    )
     assert spec.hold == "The evaluation of 2026-11-20 is not read yet"
 
 

@@ -48,7 +48,17 @@ SPECS = st.fixed_dictionaries(
             optional={"branch": LABELS, "namespace": LABELS},
         ),
     },
-    optional={"hold": NAMES.map("because {}".format)},
+    optional={
+        "training": st.fixed_dictionaries(
+            {"data": NAMES.map("file:///{}".format), "command": st.lists(NAMES, min_size=1, max_size=3)},
+            optional={
+                "image": st.just("quay.io/trainer:1"),
+                "parameters": st.dictionaries(st.from_regex(r"x[A-Za-z0-9_./-]{0,9}", fullmatch=True), NAMES),
+                "floors": st.dictionaries(LABELS, st.sampled_from(["at least 0.5", "at most -2e3"])),
+            },
+        ),
+        "hold": NAMES.map("because {}".format),
+    },
 )
 
 

@@ -125,7 +125,7 @@ def fault(values: dict[str, object]) -> str:
             "Lower-case letters, digits, - and ., at most 253, beginning and ending with a letter or digit.",
         ),
         ("hold", "yes", "'yes' is not a reason. Say why nothing may move, or leave the key out."),
-        ("hold", True, 'YAML takes true for a boolean; put it in quotes: "true"'),
+        ("hold", True, "'true' is not a reason. Say why nothing may move, or leave the key out."),
         ("hold", "\ud800", "is a string with half a surrogate pair, where a string belongs"),
     ],
 )

@@ -12,9 +12,12 @@
     │   ├── SourceAccessDenied        private, gated, or a wrong token (exit code 2)
     │   ├── ContentMismatch           the bytes that arrived are not the published ones
     │   └── UnsafeContent             pickles, broken safetensors, names no image can hold (exit code 2)
+    ├── WorkspaceError                a directory to download into: full, in use, or not to be written
     ├── DistributionError             the OCI registry; carries status, code and URL
     │   ├── ImageNotFound             no such repository, tag or manifest (exit code 2)
     │   └── RegistryAccessDenied      wrong or missing credentials (exit code 2)
+    ├── TrainingError                 the trainer failed, or what it left is no model
+    │   └── BelowFloor                a metric does not hold its floor (exit code 2)
     ├── ModelRegistryError            the Kubeflow Model Registry
     │   ├── ModelRegistryAccessDenied wrong or missing token (exit code 2)
     │   └── VersionConflict           the version exists with another image (exit code 2)
@@ -103,6 +106,10 @@ class UnsafeContent(SourceError):
     exit_code = 2
 
 
+class WorkspaceError(PromotionError):
+    """A directory that a model is downloaded into is full, in use, or fails."""
+
+
 class DistributionError(PromotionError):
     """An OCI registry answered with an error, or not at all.
 
@@ -135,6 +142,20 @@ class ImageNotFound(DistributionError):
 
 class RegistryAccessDenied(DistributionError):
     """The registry does not accept the credentials, or there are none."""
+
+    exit_code = 2
+
+
+class TrainingError(PromotionError):
+    """The trainer failed, or what it left is not a model and its metrics."""
+
+
+class BelowFloor(TrainingError):
+    """A metric of the training is missing or does not hold its floor.
+
+    Nothing is broken, and the same training ends the same: as with a hold, a person decides, by the data, the recipe
+    or the floor. So the exit code is theirs.
+    """
 
     exit_code = 2
 

@@ -25,11 +25,12 @@ class Field:
         key: Keys from the root, joined by dots.
         about: One line for people, without a full stop at the end.
         read: From a string of the file to the value, or InvalidInput; for lists and mappings, of each item.
-        shape: "string", a "list" of strings, or a "mapping" of strings by plain identifiers.
+        shape: "string", a "list" of strings, or a "mapping" of strings by names.
         required: Whether it must stand in the file (or in `variable`); in an optional section, once that is there.
         default: What counts when nothing is written, as it would be written; None for "nothing".
         variable: Environment variable that counts before `default`, or None.
         only: The one value that it may have, or None.
+        check_name: Refuses what cannot be a name in a mapping.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Field:
     default: str | None = None
     variable: str | None = None
     only: str | None = None
+    check_name: Callable[[str], None] = values.check_property_name
 
     @property
     def section(self) -> str:
@@ -119,9 +121,50 @@ FIELDS = (
         "Its metadata.namespace, where one file holds several of the same name",
         values.read_namespace,
     ),
+    Field(
+        "training.data",
+        "Where the training data comes from: file:// or hf://datasets/",
+        values.read_data_source,
+        required=True,
+    ),
+    Field(
+        "training.dataRevision",
+        "Branch, tag or commit of the data on the Hub; without it, the default branch",
+        values.read_revision,
+    ),
+    Field(
+        "training.image",
+        "The image that trains, by digest or tag, with Python and this package; without it, that of the other steps",
+        values.read_image,
+    ),
+    Field(
+        "training.entryPoint",
+        "Function in that image that trains, package.module:function; this or command",
+        values.read_entry_point,
+    ),
+    Field(
+        "training.command",
+        "Program in that image that trains, with its arguments; this or entryPoint",
+        values.read_argument,
+        shape="list",
+    ),
+    Field(
+        "training.parameters",
+        "The recipe: what the trainer is told, by name",
+        values.read_argument,
+        shape="mapping",
+        check_name=values.check_plain_name,
+    ),
+    Field(
+        "training.floors",
+        "What metrics must hold, by name: at least 0.8, or at most 2.5",
+        values.read_floor,
+        shape="mapping",
+        check_name=values.check_plain_name,
+    ),
     Field("hold", "Why nothing may be promoted now; promote stops before anything moves", values.read_reason),
 )
 
-OPTIONAL_SECTIONS = frozenset({"modelRegistry.modelFormat"})
+OPTIONAL_SECTIONS = frozenset({"modelRegistry.modelFormat", "training"})
 SECTIONS = frozenset(field.section for field in FIELDS) - {""}
 BY_KEY = {field.key: field for field in FIELDS}

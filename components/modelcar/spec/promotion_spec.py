@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcar.errors import InvalidSpec
+from modelcar.metrics import Floor
 from modelcar.reference import ImageReference, Platform
 from modelcar.spec.document import Fault, read_document
 from modelcar.spec.fields import API_VERSION, FIELDS, KIND
@@ -114,6 +115,29 @@ class InferenceServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """How the model is trained before it is promoted; `ModelSpec` says from which base model.
+
+    Attributes:
+        data: `file:///dir`, or `hf://datasets/org/name`, perhaps with `@revision`.
+        data_revision: Branch, tag or commit asked for; None for the source's default, and when `data` holds one.
+        image: What trains in; None for the image of the other steps.
+        entry_point: `package.module:function`; None when there is a command.
+        command: Program and arguments; empty when there is an entry point.
+        parameters: What the trainer is told, sorted by name.
+        floors: What metrics must hold, sorted by name.
+    """
+
+    data: str
+    data_revision: str | None
+    image: ImageReference | None
+    entry_point: str | None
+    command: tuple[str, ...]
+    parameters: Mapping[str, str]
+    floors: Mapping[str, Floor]
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionSpec:
     """One promotion, as a user wrote it, with every default filled in.
 
@@ -122,6 +146,7 @@ class PromotionSpec:
         image: Which image.
         model_registry: What is registered, and where.
         inference_service: Which manifest in git.
+        training: How the model is trained first; None when it is promoted as it is.
         hold: Why nothing may move; None when it may.
     """
 
@@ -129,6 +154,7 @@ class PromotionSpec:
     image: ImageSpec
     model_registry: ModelRegistrySpec
     inference_service: InferenceServiceSpec
+    training: TrainingSpec | None = None
     hold: str | None = None
 
 
@@ -242,6 +268,7 @@ _TYPES: Mapping[str, Callable[..., Any]] = {
     "image": ImageSpec,
     "modelRegistry": ModelRegistrySpec,
     "inferenceService": InferenceServiceSpec,
+    "training": TrainingSpec,
 }
 _SECTIONS = frozenset(_TYPES)
 _NOTHING_WRITTEN = f"apiVersion: {API_VERSION}\nkind: {KIND}\n"

@@ -10,7 +10,7 @@ from typing import Any
 from modelcar.errors import InvalidInput
 from modelcar.spec.document import Fault, Node, Scalar
 from modelcar.spec.fields import BY_KEY, FIELDS, OPTIONAL_SECTIONS, SECTIONS, Field
-from modelcar.spec.values import NO_SECRETS, check_property_name, is_secret_name
+from modelcar.spec.values import NO_SECRETS, is_secret_name
 
 
 def read_values(
@@ -40,6 +40,7 @@ class _Reading:
         self._env, self._beside, self._wanted = env, {key: text for key, text in beside.items() if text}, sections
         self._lines: dict[str, int] = {}
         self._sections: set[str] = set()
+        self._written: set[str] = set()
         self.values: dict[str, Any] = {}
         self.faults: list[Fault] = []
 
@@ -55,12 +56,16 @@ class _Reading:
         for field in FIELDS:
             if not field.section or field.section.partition(".")[0] in self._wanted:
                 self._fill(field, root.line)
-        self._check_revision()
+        self._check_revision("model.source", "model.revision")
+        self._check_revision("training.data", "training.dataRevision")
+        self._check_trainer()
 
     def _read_beside(self) -> None:
         if "model.source" in self._beside:
             self.values.pop("model.revision", None)  # it was a revision of another source
         for key, text in self._beside.items():
+            self._sections.add(BY_KEY[key].section)
+            self._written.add(key)
             self.values[key] = self._read_text(BY_KEY[key], key, text, None, "given beside the spec: ")
 
     def _read_mapping(self, entries: dict[str, Node], section: str) -> None:
@@ -82,6 +87,7 @@ class _Reading:
     def _read_field(self, field: Field, node: Node) -> None:
         if _is_null(node):
             return
+        self._written.add(field.key)
         self.values[field.key] = None  # a faulty value is not a missing one
         if field.shape == "string":
             self.values[field.key] = self._read_string(field, field.key, node)
@@ -101,7 +107,7 @@ class _Reading:
         for name, node in entries.items():
             key = f"{field.key}.{name}"
             try:
-                check_property_name(name)
+                field.check_name(name)
             except InvalidInput as error:
                 self._fault(key, str(error), node.line)
             properties[name] = self._read_string(field, key, node)
@@ -111,15 +117,19 @@ class _Reading:
         if not isinstance(node.value, Scalar):
             self._fault(key, f"is {_kind(node)}, where a string belongs", node.line)
         elif node.value.kind in ("a number", "a boolean", "a date"):
-            quoted = f'"{node.value.text}"'
-            self._fault(
-                key, f"YAML takes {node.value.text} for {node.value.kind}; put it in quotes: {quoted}", node.line
-            )
+            self._read_unquoted(field, key, node.value, node.line)
         elif node.value.kind != "a string":
             self._fault(key, f"is {node.value.kind}, where a string belongs", node.line)
         else:
             return self._read_text(field, key, node.value.text, node.line)
         return None
+
+    def _read_unquoted(self, field: Field, key: str, value: Scalar, line: int) -> None:
+        """Quotes help only where the text in them would be taken."""
+        found = len(self.faults)
+        self._read_text(field, key, value.text, line)
+        if len(self.faults) == found:
+            self._fault(key, f'YAML takes {value.text} for {value.kind}; put it in quotes: "{value.text}"', line)
 
     def _read_text(self, field: Field, key: str, text: str, line: int | None, origin: str = "") -> object:
         try:
@@ -147,14 +157,26 @@ class _Reading:
         else:
             self.values[field.key] = () if field.shape == "list" else {}
 
-    def _check_revision(self) -> None:
-        source, revision = self.values.get("model.source"), self.values.get("model.revision")
+    def _check_revision(self, source_key: str, revision_key: str) -> None:
+        source, revision = self.values.get(source_key), self.values.get(revision_key)
         if source is None or revision is None:
             return
         if source.startswith("file://"):
-            self._fault("model.revision", "a directory has no revisions; leave the key out")
+            self._fault(revision_key, "a directory has no revisions; leave the key out")
         elif "@" in source:
-            self._fault("model.revision", "model.source names a revision too, behind @; keep one of them")
+            self._fault(revision_key, f"{source_key} names a revision too, behind @; keep one of them")
+
+    def _check_trainer(self) -> None:
+        """Exactly one of two keys says what trains; a faulty one counts as written."""
+        if "training" not in self._sections:
+            return
+        written = {"training.entryPoint", "training.command"} & self._written
+        if not written:
+            self._fault("training", "says nothing that trains; write entryPoint or command")
+        elif len(written) == 2:
+            self._fault("training.command", "training.entryPoint says what trains, too; keep one of them")
+        elif self.values.get("training.command") == () and "training.command" in written:
+            self._fault("training.command", "names no program; write [program, argument]")
 
     def _fault(self, key: str, message: str, line: int | None = None) -> None:
         self.faults.append(Fault(self._lines.get(key) if line is None else line, key, message))

@@ -10,9 +10,11 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from modelcar.errors import InvalidInput
+from modelcar.metrics import Floor
 from modelcar.reference import ImageReference
 
 SOURCE_SCHEMES = ("hf://", "file://")
+DATA_SCHEMES = ("hf://datasets/", "file://")
 SCRATCH = "scratch"
 NO_SECRETS = (
     "secrets do not belong in a spec, which lives in git: take it out and give it by environment variable or file"
@@ -21,6 +23,9 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _OBJECT_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,254}")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_ENTRY_POINT = re.compile(rf"{_NAME}(?:\.{_NAME})*:{_NAME}")
 _OWN_PROPERTIES = "modelcar_"
 _LONGEST_NAME = 255
 _LONGEST_VERSION_NAME = _LONGEST_NAME - len("2147483647:")  # the server keeps the model's id in front of it
@@ -49,6 +54,14 @@ def check_property_name(name: str) -> None:
         raise InvalidInput("is not a plain name (letters, digits and _, at most 255)")
     if name.startswith(_OWN_PROPERTIES):
         raise InvalidInput(f"is not free; {_OWN_PROPERTIES}… is set by registering")
+
+
+def check_plain_name(name: str) -> None:
+    """Refuse what is no name of a parameter or a metric, or asks for a secret."""
+    if is_secret_name(name):
+        raise InvalidInput(NO_SECRETS)
+    if not _PLAIN_NAME.fullmatch(name):
+        raise InvalidInput("is not a plain name (letters, digits, _ . / and -, at most 255)")
 
 
 def read_text(text: str) -> str:
@@ -116,6 +129,37 @@ def read_source(text: str) -> str:
     return text
 
 
+def read_data_source(text: str) -> str:
+    """A source URI of a data set."""
+    scheme = next((scheme for scheme in DATA_SCHEMES if read_line(text).startswith(scheme)), None)
+    if scheme is None or text == scheme:
+        shown = "this" if _CREDENTIALS.search(text) else repr(text)
+        raise InvalidInput(
+            f"{shown} is not a data source",
+            hint="Write file:///dir for a directory, or hf://datasets/org/name for a Hub.",
+        )
+    return text
+
+
+def read_entry_point(text: str) -> str:
+    """A function that takes no arguments, as `package.module:function`."""
+    if not _ENTRY_POINT.fullmatch(text):
+        raise InvalidInput(f"{text!r} is not an entry point", hint="Write package.module:function.")
+    return text
+
+
+def read_argument(text: str) -> str:
+    """A program or one of its arguments: anything that a process can be started with."""
+    if "\0" in text:
+        raise InvalidInput("holds a null character, which no argument can")
+    return text
+
+
+def read_floor(text: str) -> Floor:
+    """What a metric must hold: `at least 0.8`, `at most 2.5`."""
+    return Floor.parse(text)
+
+
 def read_revision(text: str) -> str:
     """A branch, tag or commit."""
     if any(character.isspace() for character in read_line(text)):
@@ -135,8 +179,11 @@ def read_image_repository(text: str) -> ImageReference:
 
 def read_base_image(text: str) -> ImageReference | None:
     """An image by tag or digest; None for `scratch`."""
-    if text == SCRATCH:
-        return None
+    return None if text == SCRATCH else read_image(text)
+
+
+def read_image(text: str) -> ImageReference:
+    """An image by tag or digest."""
     reference = _read_image(text)
     if reference.tag is None and reference.digest is None:
         raise InvalidInput(f"{text!r} has neither tag nor digest", hint=f"Write {text}:latest, or better a digest.")
