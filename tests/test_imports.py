@@ -15,17 +15,17 @@ ROOTS = [Path(__file__).parents[1] / name for name in ("components", "sandbox")]
 ORDER = [
     {"cli"},
     {"options"},
-    {"drawing"},
+    {"drawing", "steps"},
     {"report", "display"},
     {"promotion", "registering"},
-    {"build", "lineage"},
+    {"build", "lineage", "training", "workspace"},
     {"push"},
     {"mover"},
     {"plan"},
-    {"base"},
+    {"base", "recipe"},
     {"spec", "sources", "image", "distribution", "model_registry", "delivery"},
     {"snapshot"},
-    {"reference", "retry", "jobs", "progress", "wire"},
+    {"reference", "retry", "jobs", "progress", "wire", "metrics"},
     {"errors"},
 ]
 """Modules and packages of the library, top first; each imports from rows below its own only."""

@@ -21,6 +21,15 @@ from dataclasses import dataclass, field
 
 from modelcar.errors import SourceAccessDenied, SourceError, UnsafeContent
 
+LOST_AND_FOUND = b"lost+found"
+"""At the top of a volume; belongs to its file system."""
+WORKSPACE_STATE = b".modelcar"
+"""At the top of a directory that a model was downloaded into: what `modelcar.workspace` keeps there."""
+UNFINISHED = b"unfinished"
+"""In `WORKSPACE_STATE`: the directory may hold half a model."""
+PASSED_OVER = frozenset((LOST_AND_FOUND, WORKSPACE_STATE))
+"""Directories at the top that are no part of the model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -69,8 +78,7 @@ def list_directory(root: bytes) -> Listing:
         root: The directory; may itself be a link.
 
     Returns:
-        All regular files, and everything that is in the way. `lost+found` at the top belongs to a volume's file system
-        and is passed over.
+        All regular files, and everything that is in the way. What is in `PASSED_OVER` is not looked into.
     """
     walk = _Walk(root)
     walk.run()
@@ -109,7 +117,7 @@ class _Walk:
         if entry.is_symlink():
             self._follow(entry.path, path)
         elif entry.is_dir(follow_symlinks=False):
-            if path != b"lost+found":
+            if path not in PASSED_OVER:
                 self._pending.append((entry.path, path + b"/"))
         else:
             self._take(entry.path, path)

@@ -17,7 +17,7 @@ from modelcar.errors import (
     SourceNotFound,
 )
 from modelcar.snapshot import LeftOut, ModelFile, ModelSnapshot
-from modelcar.sources.directory import Entry, Listing, list_directory
+from modelcar.sources.directory import UNFINISHED, WORKSPACE_STATE, Entry, Listing, list_directory
 from modelcar.sources.patterns import Patterns, utf8_order
 
 SCHEME = "file://"
@@ -56,6 +56,7 @@ class LocalSource:
             SourceAccessDenied: Something in it cannot be read.
             UnsafeContent: A link, socket or name that cannot go into an image, or a pickle.
             InvalidReference: It is a whole Hub cache and not one snapshot.
+            SourceError: A download into it is not finished.
         """
         self._look()
         listing = list_directory(self._root)
@@ -104,6 +105,10 @@ class LocalSource:
             raise InvalidReference(
                 f"{self._where} is a Hub cache with all its snapshots",
                 hint=f"Name one of them: {self._where}/snapshots/COMMIT.",
+            )
+        if os.path.exists(os.path.join(self._root, WORKSPACE_STATE, UNFINISHED)):
+            raise SourceError(
+                f"the download into {self._where} is not finished", hint="Run it again; it goes on where it stopped."
             )
 
     def _raise_faults(self, listing: Listing) -> list[LeftOut]:
