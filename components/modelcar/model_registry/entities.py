@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from modelcar.model_registry.client import Connection
 from modelcar.model_registry.exchange import Operation
@@ -15,6 +16,10 @@ from modelcar.model_registry.failures import NotFound
 from modelcar.model_registry.names import escape
 
 T = TypeVar("T")
+
+LIVING: Final = ("LIVE", "PENDING", "UNKNOWN")
+"""States of an artifact that nobody took away. The Model Registry's own client leaves all at UNKNOWN, and so does
+every PATCH that forgets the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,10 @@ class Entities:
         """By name within a model, as loosely as the server compares."""
         return self._find(lambda api: api.find_model_version(name=escape(name), parent_resource_id=model_id), _version)
 
+    def list_versions(self, filter_query: str) -> list[Version]:
+        """All versions, of whatever model, that the server's query language finds, newest first."""
+        return self._list(partial(_page_of_versions, filter_query), _versions)
+
     def create_version(
         self, model_id: str, name: str, external_id: str, properties: Mapping[str, str], **texts: str | None
     ) -> Version:
@@ -124,13 +133,7 @@ class Entities:
 
     def list_artifacts(self, version_id: str) -> list[Artifact]:
         """The model artifacts of a version, of whatever name; not its documents and metrics."""
-        artifacts: list[Artifact] = []
-        token = ""
-        while True:
-            found, token = self._connection.call(_page_of_artifacts(version_id, token), _artifacts)
-            artifacts += found
-            if not token:
-                return artifacts
+        return self._list(partial(_page_of_artifacts, version_id), _artifacts)
 
     def create_artifact(
         self, version_id: str, external_id: str, properties: Mapping[str, str], **texts: str | None
@@ -157,6 +160,15 @@ class Entities:
         body = ModelArtifactUpdate(state=ArtifactState.LIVE)
         self._connection.call(lambda api: api.update_model_artifact(artifact_id, body), _artifact)
 
+    def _list(self, page: Callable[[str], Operation], read: Callable[[dict[str, Any]], tuple[list[T], str]]) -> list[T]:
+        items: list[T] = []
+        token = ""
+        while True:
+            found, token = self._connection.call(page(token), read)
+            items += found
+            if not token:
+                return items
+
     def _find(self, operation: Operation, read: Callable[[Any], T]) -> T | None:
         try:
             return self._connection.call(operation, read)
@@ -166,6 +178,16 @@ class Entities:
 
 def _page_of_artifacts(version_id: str, token: str) -> Operation:
     return lambda api: api.get_model_version_artifacts(version_id, page_size="100", next_page_token=token or None)
+
+
+def _page_of_versions(filter_query: str, token: str) -> Operation:
+    return lambda api: api.get_model_versions(
+        filter_query=filter_query,
+        page_size="100",
+        order_by="CREATE_TIME",
+        sort_order="DESC",
+        next_page_token=token or None,
+    )
 
 
 def _model(found: dict[str, Any]) -> Model:
@@ -186,6 +208,10 @@ def _artifact(found: dict[str, Any]) -> Artifact:
 def _artifacts(page: dict[str, Any]) -> tuple[list[Artifact], str]:
     found = [_artifact(one) for one in page["items"] or [] if one["artifactType"] == "model-artifact"]
     return found, page.get("nextPageToken") or ""
+
+
+def _versions(page: dict[str, Any]) -> tuple[list[Version], str]:
+    return [_version(one) for one in page["items"] or []], page.get("nextPageToken") or ""
 
 
 def _custom(properties: Mapping[str, str]) -> dict[str, Any]:

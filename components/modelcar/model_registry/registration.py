@@ -14,7 +14,7 @@ from typing import Final
 
 from modelcar.errors import ModelRegistryError, VersionConflict
 from modelcar.model_registry.client import Connection
-from modelcar.model_registry.entities import Artifact, Entities, Model, Version
+from modelcar.model_registry.entities import LIVING, Artifact, Entities, Model, Version
 from modelcar.model_registry.failures import Conflict
 from modelcar.model_registry.names import (
     LONGEST_CHILD_NAME,
@@ -29,9 +29,6 @@ __all__ = ["Existing", "RegisteredVersion", "Registration", "check", "register"]
 VERSION_PREFIX: Final = "modelcar:version:"
 """Models, versions, environments and services share one space of external ids; hence the kind."""
 ARTIFACT_PREFIX: Final = "modelcar:artifact:"
-_LIVING: Final = ("LIVE", "PENDING", "UNKNOWN")
-"""States of an artifact that nobody took away. The Model Registry's own client leaves all at UNKNOWN, and so does
-every PATCH that forgets the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +199,7 @@ def _ensure_artifact(entities: Entities, registration: Registration, version: Ve
                 raise _taken_unseen("model artifact", registration.registered_model) from conflict
     if artifact.uri != registration.uri:
         raise _other_image(registration.registered_model, registration.version, artifact.uri, registration.uri)
-    if artifact.state not in _LIVING:
+    if artifact.state not in LIVING:
         raise ModelRegistryError(
             f"the artifact of {registration.registered_model} {registration.version} is {artifact.state} "
             "in the Model Registry",

@@ -16,6 +16,7 @@ MODEL_FORMAT: Final = "vLLM"
 """What KServe's vLLM runtimes call what they serve, and people who register by hand write."""
 MODEL_FORMAT_VERSION: Final = "1"
 URI_PROPERTY: Final = "modelcar_image_uri"
+RECIPE_PROPERTY: Final = "modelcar_recipe_key"
 _CREDENTIALS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*@")
 
 
@@ -38,6 +39,7 @@ class Registration:
         description: Of the version.
         properties: Custom properties of the version beside those that are set here, by plain identifiers.
         size_bytes: Of the image's layers.
+        recipe_key: Which training the model came of, 64 hex digits; None when it was not trained here.
     """
 
     registered_model: str
@@ -54,6 +56,7 @@ class Registration:
     description: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
+    recipe_key: str | None = None
 
     def check(self) -> None:
         """Refuse what the server would refuse, or keep for ever; asks nobody.
@@ -87,6 +90,7 @@ class Registration:
     def describe_version(self) -> dict[str, str]:
         """Custom properties of the version."""
         own: dict[str, str | None] = {
+            RECIPE_PROPERTY: self.recipe_key,
             "modelcar_content_key": self.content_key,
             "modelcar_image_digest": str(self.image.digest),
             URI_PROPERTY: self.uri,
