@@ -75,6 +75,14 @@ def test_a_hub_gives_the_golden_digest(hub_url: str, tmp_path: Path) -> None:
     assert _digest("hf://acme/model", tmp_path, HF_ENDPOINT=hub_url) == GOLDEN
 
 
+def test_a_download_from_a_hub_gives_the_golden_digest(hub_url: str, tmp_path: Path) -> None:
+    environment = os.environ | {"HF_ENDPOINT": hub_url, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    program = [sys.executable, "-c", "from modelcar.cli import main; main()"]
+    subprocess.run([*program, "download", "hf://acme/model", str(tmp_path / "copy")], env=environment, check=True)
+
+    assert _digest((tmp_path / "copy").as_uri(), tmp_path) == GOLDEN
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_other_times_modes_and_order_give_the_golden_digest(model: Path, tmp_path: Path, seed: int) -> None:
     assert _digest(_copy(model, tmp_path / "copy", seed=seed).as_uri(), tmp_path) == GOLDEN

@@ -27,6 +27,7 @@ from modelcar.options import (
     make_request,
     parse_pairs,
     reuse_option,
+    source_options,
 )
 
 _GROUPS = "modelcar.commands"
@@ -123,6 +124,35 @@ def plan_command(what: tuple[str, ...], *, as_json: bool, **options: Any) -> Non
     else:
         raise click.UsageError("plan takes one SPEC, or SOURCE and DESTINATION.")
     _print(describe_plan(build), as_json, lambda: draw_plan(build))
+
+
+@cli.command("download")
+@click.argument("source")
+@click.argument("directory", type=click.Path(path_type=Path))
+@source_options
+@concurrency_option
+@json_option
+def download_command(
+    source: str, directory: Path, *, allow_pickle: tuple[str, ...], concurrency: int, as_json: bool, **options: Any
+) -> None:
+    """Download the model of SOURCE into DIRECTORY, for steps that need files.
+
+    Run it again when it was stopped: it goes on where it was. The directory holds the model's files and no others.
+    """
+    from modelcar.display import show_progress, stderr_console
+    from modelcar.drawing import draw_download
+    from modelcar.report import describe_download
+    from modelcar.retry import CONTACT_ATTEMPTS, retry
+    from modelcar.sources.open import open_source
+    from modelcar.workspace.download import download
+
+    opened = open_source(source, allow_pickle=allow_pickle, **options)
+    snapshot = retry(opened.snapshot, attempts=CONTACT_ATTEMPTS)
+    with show_progress(snapshot.size_bytes, stderr_console(), done="downloaded") as progress:
+        downloaded = download(
+            snapshot, opened, directory, allow_pickle=allow_pickle, concurrency=concurrency, progress=progress
+        )
+    _print(describe_download(downloaded), as_json, lambda: draw_download(downloaded))
 
 
 @cli.command("promote")

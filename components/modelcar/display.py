@@ -28,18 +28,21 @@ def format_bytes(size_bytes: float) -> str:
 
 
 @contextmanager
-def show_progress(total_bytes: int, console: Console) -> Iterator[Progress]:
-    """Show how a push goes, on the given console.
+def show_progress(total_bytes: int, console: Console, *, done: str = "pushed") -> Iterator[Progress]:
+    """Show how a push goes, or a download, on the given console.
 
     Args:
-        total_bytes: Size of all layers together.
+        total_bytes: Size of all layers together, or of all files.
         console: Of standard error; bars when it is a terminal, lines otherwise.
+        done: What is said of one that moved.
     """
     if console.is_terminal:
         with _bars(console) as bars:
             yield BarProgress(bars, total_bytes)
     else:
-        yield LineProgress(total_bytes, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+        yield LineProgress(
+            total_bytes, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True), done=done
+        )
 
 
 class _Words(ProgressColumn):
@@ -107,9 +110,14 @@ class LineProgress:
     """A line for each finished layer, and one every few seconds between them."""
 
     def __init__(
-        self, total_bytes: int, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+        self,
+        total_bytes: int,
+        write: Callable[[str], None],
+        *,
+        done: str = "pushed",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total_bytes, self._write, self._clock = total_bytes, write, clock
+        self._total_bytes, self._write, self._done, self._clock = total_bytes, write, done, clock
         self._started_s = self._told_s = clock()
         self._moved: dict[int, int] = {}
         self._done_bytes = 0
@@ -134,7 +142,7 @@ class LineProgress:
         with self._lock:
             self._moved.pop(key, None)
             self._done_bytes += size_bytes
-            self._write(f"{'reused' if reused else 'pushed'} {title} ({format_bytes(size_bytes)})")
+            self._write(f"{'reused' if reused else self._done} {title} ({format_bytes(size_bytes)})")
 
     def _line(self, now_s: float) -> str:
         moving_bytes = sum(self._moved.values())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modelcar.promotion import Promotion
     from modelcar.push import PushedImage
     from modelcar.snapshot import LeftOut, ModelSnapshot
+    from modelcar.workspace.download import Downloaded
 
 BAR_CELLS = 24
 _MOST_ROWS = 12
@@ -47,6 +48,18 @@ def draw_plan(build: Build, console: Console | None = None) -> None:
     _more(console, len(plan.layers))
     _draw_left_out(console, plan.snapshot.left_out)
     _line(console, f"{format_bytes(plan.size_bytes)} in all, {format_bytes(plan.reused_bytes)} of it reused.")
+
+
+def draw_download(downloaded: Downloaded, console: Console | None = None) -> None:
+    """Where the model is, and what that took."""
+    console = console or _stdout()
+    _line(console, f"{_source(downloaded.snapshot)} → {downloaded.directory}", "bold")
+    _draw_left_out(console, downloaded.snapshot.left_out)
+    _line(
+        console,
+        f"{format_bytes(downloaded.bytes_read)} read, {format_bytes(downloaded.bytes_reused)} reused, "
+        f"in {downloaded.seconds:.1f} s.",
+    )
 
 
 def draw_registration(registered: RegisteredVersion, console: Console | None = None) -> None:

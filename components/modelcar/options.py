@@ -29,17 +29,8 @@ access_options = _options(
     ),
     click.option("--plain-http", is_flag=True, help="Speak plain HTTP to the registries; loopback needs no asking."),
 )
-image_options = _options(
-    click.option("--revision", help="Branch, tag or commit of a Hub's model.  [default: main]"),
-    click.option(
-        "--base-image",
-        envvar="MODELCAR_BASE_IMAGE",
-        default=DEFAULT_BASE_IMAGE,
-        show_default=True,
-        show_envvar=True,
-        help="Image below the model, or scratch.",
-    ),
-    click.option("--platform", default="linux/amd64", show_default=True, help="Platform of the image."),
+_revision_option = click.option("--revision", help="Branch, tag or commit of a Hub's model.  [default: main]")
+_file_options = _options(
     click.option(
         "--allow", multiple=True, metavar="PATTERN", help="Files that go in; by default all but clutter. Repeatable."
     ),
@@ -50,6 +41,20 @@ image_options = _options(
         metavar="PATTERN",
         help="Pickle files that are wanted all the same. Repeatable.",
     ),
+)
+source_options = _options(_revision_option, _file_options)
+image_options = _options(
+    _revision_option,
+    click.option(
+        "--base-image",
+        envvar="MODELCAR_BASE_IMAGE",
+        default=DEFAULT_BASE_IMAGE,
+        show_default=True,
+        show_envvar=True,
+        help="Image below the model, or scratch.",
+    ),
+    click.option("--platform", default="linux/amd64", show_default=True, help="Platform of the image."),
+    _file_options,
 )
 reuse_option = click.option(
     "--no-reuse",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from modelcar.model_registry.registration import RegisteredVersion
     from modelcar.promotion import Promotion
     from modelcar.push import PushedImage
+    from modelcar.workspace.download import Downloaded
 
 
 def describe_push(image: PushedImage) -> dict[str, Any]:
@@ -58,6 +59,20 @@ def describe_plan(build: Build) -> dict[str, Any]:
         "left_out": [
             {"path": file.path, "size_bytes": file.size_bytes, "reason": file.reason} for file in snapshot.left_out
         ],
+    }
+
+
+def describe_download(downloaded: Downloaded) -> dict[str, Any]:
+    """A download, with sizes in bytes and time in seconds."""
+    snapshot = downloaded.snapshot
+    return {
+        "directory": str(downloaded.directory),
+        "source": {"uri": snapshot.uri, "revision": snapshot.revision, "commit_hash": snapshot.commit_hash},
+        "files": [{"path": file.path, "size_bytes": file.size_bytes} for file in snapshot.files],
+        "size_bytes": snapshot.size_bytes,
+        "bytes_read": downloaded.bytes_read,
+        "bytes_reused": downloaded.bytes_reused,
+        "seconds": round(downloaded.seconds, 3),
     }
 
 

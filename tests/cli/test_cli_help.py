@@ -33,6 +33,7 @@ ALL = dict(commands())
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in ALL} == {
         "",
+        "download",
         "patch",
         "plan",
         "promote",
@@ -90,7 +91,9 @@ def test_without_a_command_it_says_which_there_are(modelcar: Run, place: Fill) -
     ran = modelcar()
 
     assert (ran.code, ran.stdout) == (2, "")
-    assert all(f"  {name} " in ran.stderr for name in ("patch", "plan", "promote", "push", "register", "sandbox"))
+    assert all(
+        f"  {name} " in ran.stderr for name in ("download", "patch", "plan", "promote", "push", "register", "sandbox")
+    )
 
 
 def test_the_version_is_that_of_the_distribution(modelcar: Run, place: Fill) -> None:

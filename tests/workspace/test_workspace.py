@@ -195,7 +195,7 @@ def test_only_one_file_at_a_time_is_under_way_with_a_concurrency_of_one(tmp_path
 def test_several_files_move_at_once(tmp_path: Path) -> None:
     source = Files({"a": b"a", "b": b"b", "c": b"c"})
     together = threading.Barrier(3, timeout=30)
-    source.on_block = lambda _path, _offset: together.wait() and None
+    source.on_block = lambda _path, _offset: print(together.wait())
     run(source, tmp_path / "model", concurrency=3)
 
 
