@@ -1,9 +1,10 @@
 """Hold a server against a recorded contract: send each request, compare each answer.
 
 A step is `{"name", "request", "expect": {"status", "json"?}, "save"?}`, its request `{"method", "path", "query"?,
-"json"? | "text"?}`. `{run}` is a name of this run alone, `{model}` what an earlier step saved with
-`"save": {"model": "id"}`. Expected values may be `<any>`, `<time>` (milliseconds), `<uuid>`, `<token>` (text that is
-not empty) or `<absent>`; members that the contract does not name may be there, entries of lists may not.
+"json"? | "text"? | "file"?}`; a file is `{"name", "text"}`, sent as the form field `uploadfile`. `{run}` is a name of
+this run alone, `{model}` what an earlier step saved with `"save": {"model": "id"}`. Expected values may be `<any>`,
+`<time>` (milliseconds, or RFC 3339), `<uuid>`, `<token>` (text that is not empty) or `<absent>`; members that the
+contract does not name may be there, entries of lists may not.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 PLACEHOLDERS: Mapping[str, Callable[[Any], bool]] = {
     "<any>": lambda _: True,
-    "<time>": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9]{10,13}", value)),
+    "<time>": lambda value: (
+        isinstance(value, str)
+        and bool(re.fullmatch(r"[0-9]{10,13}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", value))
+    ),
     "<uuid>": lambda value: (
         isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value))
     ),
@@ -56,9 +60,8 @@ class Replay:
             request["method"],
             self.base + request["path"],
             params=request.get("query"),
-            data=request["text"] if "text" in request else json.dumps(request["json"]) if "json" in request else None,
-            headers={"Content-Type": "application/json"},
             timeout=TIMEOUT_S,
+            **_body(request),
         )
         for name, member in step.get("save", {}).items():
             self.saved[name] = answer.json()[member]
@@ -74,6 +77,13 @@ class Replay:
         if isinstance(value, dict):
             return {self._fill(key): self._fill(item) for key, item in value.items()}
         return value
+
+
+def _body(request: Mapping[str, Any]) -> dict[str, Any]:
+    if "file" in request:
+        return {"files": {"uploadfile": (request["file"]["name"], request["file"]["text"])}}
+    body = request["text"] if "text" in request else json.dumps(request["json"]) if "json" in request else None
+    return {"data": body, "headers": {"Content-Type": "application/json"}}
 
 
 def differences(want: Any, got: Any, where: str = "$") -> Iterator[str]:
