@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 
 class State(StrEnum):
@@ -105,23 +105,27 @@ class EventWriter:
         with self._lock:
             self._file.write(format_event(event) + "\n")
 
+    def close(self) -> None:
+        """Close the file; nothing can be written any more."""
+        self._file.close()
+
 
 class EventReader:
     """Reads the events of a run from the file that they are appended to, from the first one on."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: TextIO | None = None
-        self._begun = ""
+        self._file: BinaryIO | None = None
+        self._begun = b""
 
     def read(self) -> list[Event]:
         """The events that were written since the last call; none while the file is not there or a line is not whole."""
         if self._file is None:
             if not self._path.exists():
                 return []
-            self._file = self._path.open(encoding="utf-8", newline="\n")
-        *lines, self._begun = (self._begun + self._file.read()).split("\n")
-        return [parse_event(line) for line in lines]
+            self._file = self._path.open("rb")
+        *lines, self._begun = (self._begun + self._file.read()).split(b"\n")
+        return [parse_event(line.decode()) for line in lines]
 
     def close(self) -> None:
         """Close the file; the events that were read stay."""

@@ -26,6 +26,7 @@ that cannot be read is refused before the run begins, where a server fails in th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -55,18 +56,18 @@ def main(directory: Path, *, end_with_stdin: bool) -> int:
     signal.signal(signal.SIGTERM, lambda *_: steps.stopping.set())
     if end_with_stdin:
         threading.Thread(target=_stop_at_end_of_stdin, daemon=True).start()
-    events = EventWriter(place.events)
-    try:
-        message, code = _run(place, steps, events), 0
-    except PromotionError as error:
-        message, code = f"{error}\n{error.hint}" if error.hint else str(error), error.exit_code
-    except Exception as error:
-        traceback.print_exc()
-        message, code = f"{type(error).__name__}: {error}", 1
-    if steps.stopping.is_set():
-        message = STOPPED
-    code = code or int(bool(message))
-    events.write(RunEvent(now(), State.FAILED if code else State.SUCCEEDED, message))
+    with contextlib.closing(EventWriter(place.events)) as events:
+        try:
+            message, code = _run(place, steps, events), 0
+        except PromotionError as error:
+            message, code = f"{error}\n{error.hint}" if error.hint else str(error), error.exit_code
+        except Exception as error:
+            traceback.print_exc()
+            message, code = f"{type(error).__name__}: {error}", 1
+        if steps.stopping.is_set():
+            message = STOPPED
+        code = code or int(bool(message))
+        events.write(RunEvent(now(), State.FAILED if code else State.SUCCEEDED, message))
     return code
 
 

@@ -101,7 +101,11 @@ class Steps:
         reason.write_bytes(b"")
         words = [sys.executable, "-m", "modelcar_pipelines.local_step"]
         words += [str(work / "ephemeral_component.py"), str(work / "executor_input.json"), function]
-        own = {"MODELCAR_TERMINATION_LOG": str(reason), "PYTHONUNBUFFERED": "1"}
+        own = {
+            "MODELCAR_TERMINATION_LOG": str(reason),
+            "MODELCAR_RUN_EVENTS": str(self._place.events),
+            "PYTHONUNBUFFERED": "1",
+        }
         with log.open("ab") as out:
             process = subprocess.Popen(
                 words,

@@ -9,6 +9,7 @@ nothing else, these are replaced; everything else of it runs as it is:
 - loops: items and inputs are resolved before kfp.local looks at them (it takes every output of an earlier task that a
   loop's body reads for the loop's item, and every input whose name ends in `-loop-item` too); more than two rounds at
   once, as many as the pipeline allows;
+- the order of tasks that do not depend on each other: protobuf has another one each time;
 - the path of nested tasks, which kfp.local does not keep, so that two tasks never write to one directory;
 - the final status that an exit task reads: as the server gives it;
 - what it prints: ANSI colours, rulers, values in clear, by replacing `builtins.print` from several threads;
@@ -52,6 +53,7 @@ _EXPECTED = {
         "full_command executor_input_dict pipeline_resource_name task_resource_name pipeline_root unique_pipeline_id"
     ),
     ("subprocess_task_handler", "SubprocessTaskHandler"): "image full_command pipeline_root runner env_vars",
+    ("graph_utils", "topological_sort_tasks"): "tasks",
     ("logging_utils", "local_logger_context"): "",
     ("logging_utils", "indented_print"): "num_spaces",
     ("logging_utils", "print_horizontal_line"): "",
@@ -82,7 +84,7 @@ def check_kfp() -> None:
 
 
 def quiet() -> None:
-    """Keep kfp.local from printing, logging, and warning of limits and names that do nothing; events say what matters."""
+    """Keep kfp.local from printing, logging, and warning of limits that do nothing; events say what matters."""
     logging.disable(logging.CRITICAL)
     logging_utils = _module("logging_utils")
     task_executor = _module("orchestrator.task_executor")
@@ -111,6 +113,9 @@ def install(run: Any) -> None:
     # what does not depend on it.
     _module("orchestrator.dag_orchestrator").run_dag = run.run_dag
     utils.make_task_arguments = run.arguments
+    graphs = _module("graph_utils")
+    sort = graphs.topological_sort_tasks
+    graphs.topological_sort_tasks = lambda tasks: sort(dict(sorted(tasks.items())))
     _module("orchestrator.task_spec_utils").get_nested_pipeline_resource_name = run.nested_name
     inputs = _module("executor_input_utils")
     inputs.get_local_pipeline_resource_name = run.root_name

@@ -112,8 +112,8 @@ def describe(value: Any) -> Any:
 
 
 def to_json(value: object) -> str:
-    """JSON as a server would write it: whole numbers as integers, for protobuf has one kind of number."""
-    return json.dumps(_plain(value), ensure_ascii=False)
+    """JSON as a server would write it: sorted, and whole numbers as integers, for protobuf has one kind of number."""
+    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True)
 
 
 def _plain(value: object) -> object:
