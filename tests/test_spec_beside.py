@@ -76,7 +76,7 @@ def test_a_part_does_not_ask_for_the_others() -> None:
 
 
 def test_a_part_checks_what_is_written_elsewhere() -> None:
-    with pytest.raises(InvalidSpec, match="image.repository"):
+    with pytest.raises(InvalidSpec, match=r"image\.repository"):
         parse_sections(WHOLE.replace("team/llama}", "team/llama:1}"), "model", beside={}, env={})
 
 

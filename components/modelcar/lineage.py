@@ -12,7 +12,7 @@ from modelcar.delivery.repository import Delivered, Repository, deliver
 from modelcar.errors import InvalidReference
 from modelcar.model_registry.registration import RegisteredVersion, Registration
 from modelcar.push import PushedImage
-from modelcar.reference import ImageReference
+from modelcar.reference import Digest, ImageReference
 from modelcar.spec import InferenceServiceSpec, ModelRegistrySpec
 
 FIELD = "spec.predictor.model.storageUri"
@@ -134,3 +134,19 @@ def patch(
         trailers["Model-Commit"] = provenance.commit_hash
     subject = f"Promote {where.name} to {registered.registered_model} {registered.version}"
     return deliver(repository, edit, promotion_key=promotion_key, trailers=trailers, subject=subject)
+
+
+def serving_digest(repository: ImageReference, storage_uri: str) -> tuple[Digest, ...]:
+    """The digest of the image that serves, when it is in this repository: layers can be taken over from it."""
+    serving = image_at(storage_uri)
+    if serving is None or serving.name != repository.name or serving.digest is None:
+        return ()
+    return (serving.digest,)
+
+
+def image_at(uri: str) -> ImageReference | None:
+    """The image that a storageUri names; None for one that names something else."""
+    try:
+        return ImageReference.parse(uri.removeprefix("oci://"))
+    except InvalidReference:
+        return None

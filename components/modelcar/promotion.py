@@ -14,14 +14,20 @@ from dataclasses import dataclass
 from modelcar.build import Build, BuildRequest, execute, prepare
 from modelcar.delivery.repository import Delivered, Manifest, Repository, Target, open_repository
 from modelcar.distribution.client import Access
-from modelcar.errors import Held, ImageNotFound, InvalidReference, VersionConflict
-from modelcar.lineage import Provenance, compute_promotion_key, patch, registration_of
+from modelcar.errors import Held, ImageNotFound, InvalidInput, VersionConflict
+from modelcar.lineage import (
+    Provenance,
+    compute_promotion_key,
+    image_at,
+    patch,
+    registration_of,
+    serving_digest,
+)
 from modelcar.model_registry.client import Connection
 from modelcar.model_registry.registration import Existing, RegisteredVersion, check, register
 from modelcar.plan import make_plan
 from modelcar.progress import Progress, Silence
 from modelcar.push import CONCURRENCY, PushedImage
-from modelcar.reference import Digest, ImageReference
 from modelcar.spec import InferenceServiceSpec, PromotionSpec
 
 Tell = Callable[[str], None]
@@ -75,6 +81,7 @@ def promote(
         show_progress: Given the image's size in bytes; while it is entered, its value is told what moves.
 
     Raises:
+        InvalidInput: The spec has a training, which only a pipeline does.
         Held: The spec holds promotions, or in git this one was taken back, or followed by another.
         Superseded: The manifest was changed by somebody else meanwhile.
         VersionConflict: The named version exists with another image.
@@ -82,8 +89,9 @@ def promote(
             but layers that no image has yet are sent again.
     """
     access = access or Access(connections=concurrency + 4)
+    refuse_training(spec)
     if spec.hold is not None:
-        raise Held(_on_hold(spec), hint="Take hold out of the spec.")
+        raise Held(describe_hold(spec), hint="Take hold out of the spec.")
     registry = Connection.from_environment(spec.model_registry.url)
     with open_repository(target_of(spec.inference_service)) as repository:
         manifest, build = survey(spec, repository, registry, access, reuse=reuse, tell=tell)
@@ -117,9 +125,10 @@ def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> Build:
         VersionConflict: The named version exists with another image.
         PromotionError: What would stop `promote` early: no such manifest, model or image, no access.
     """
+    refuse_training(spec)
     registry = Connection.from_environment(spec.model_registry.url)
     if spec.hold is not None:
-        tell(_on_hold(spec))
+        tell(describe_hold(spec))
     with open_repository(target_of(spec.inference_service)) as repository:
         return survey(spec, repository, registry, access, reuse=True, tell=tell)[1]
 
@@ -154,7 +163,21 @@ def survey(
     return manifest, build
 
 
-def _on_hold(spec: PromotionSpec) -> str:
+def refuse_training(spec: PromotionSpec) -> None:
+    """Find out that what a spec names as its model is only what it is trained from.
+
+    Raises:
+        InvalidInput: The spec has a training.
+    """
+    if spec.training is not None:
+        raise InvalidInput(
+            f"the spec of {spec.inference_service.name} has a training, and promoting alone trains nothing",
+            hint="Run the pipeline retrain-and-promote, or take training out of the spec to promote the base model.",
+        )
+
+
+def describe_hold(spec: PromotionSpec) -> str:
+    """One sentence for a spec that holds promotions."""
     return f"promotions of {spec.inference_service.name} are on hold: {spec.hold}"
 
 
@@ -182,7 +205,7 @@ def build_request(spec: PromotionSpec, manifest: Manifest, *, reuse: bool = True
         destination=spec.image.repository.tagged(spec.image.tag),
         base_image=spec.image.base_image,
         platform=spec.image.platform,
-        previous=_serving_digest(spec.image.repository, manifest),
+        previous=serving_digest(spec.image.repository, manifest.storage_uri),
         reuse=reuse,
     )
 
@@ -197,7 +220,7 @@ def refuse_other_image(spec: PromotionSpec, existing: Existing, build: Build) ->
     """
     if existing.uri is None:
         return
-    taken = _image_at(existing.uri)
+    taken = image_at(existing.uri)
     if taken is not None and taken.name == spec.image.repository.name and taken.digest is not None:
         plan = build.plan
         same = make_plan(
@@ -221,17 +244,3 @@ def confirm(image: PushedImage, build: Build) -> None:
     """
     if build.destination.find_manifest(str(image.digest)) is None:
         raise ImageNotFound(f"{image.image} is not there any more", hint="Something deletes images; run it again.")
-
-
-def _serving_digest(repository: ImageReference, manifest: Manifest) -> tuple[Digest, ...]:
-    serving = _image_at(manifest.storage_uri)
-    if serving is None or serving.name != repository.name or serving.digest is None:
-        return ()
-    return (serving.digest,)
-
-
-def _image_at(uri: str) -> ImageReference | None:
-    try:
-        return ImageReference.parse(uri.removeprefix("oci://"))
-    except InvalidReference:
-        return None

@@ -1,8 +1,9 @@
-"""Register an image that is in a registry already: what `modelcar register` does."""
+"""An image that is in a registry already: look it up, and register it, which is what `modelcar register` does."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import StoredManifest
@@ -11,6 +12,7 @@ from modelcar.errors import ImageNotFound, InvalidReference
 from modelcar.image.layer import FileContent
 from modelcar.image.manifest import (
     BASE_DIGEST_ANNOTATION,
+    Descriptor,
     compute_content_key,
     layer_contents,
     parse_config_digest,
@@ -19,6 +21,28 @@ from modelcar.image.manifest import (
 from modelcar.model_registry.client import Connection
 from modelcar.model_registry.registration import RegisteredVersion, Registration, register
 from modelcar.reference import Digest, ImageReference, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image as its registry has it.
+
+    Attributes:
+        image: With its digest, without a tag.
+        digest: Of the manifest.
+        content_key: What the image is; None for an image that this package did not make.
+        layers: Bottom first, the base's included.
+    """
+
+    image: ImageReference
+    digest: Digest
+    content_key: str | None
+    layers: tuple[Descriptor, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of all layers."""
+        return sum(layer.size_bytes for layer in self.layers)
 
 
 def register_image(
@@ -52,6 +76,34 @@ def register_image(
         VersionConflict: The version exists with another image.
         ModelRegistryError: The Model Registry refused, or did not answer.
     """
+    stored = look_up(image, access)
+    registration = Registration(
+        registered_model=model,
+        version=model_version or stored.digest.short,
+        image=stored.image,
+        content_key=stored.content_key,
+        source_uri=source_uri,
+        commit_hash=commit_hash,
+        size_bytes=stored.size_bytes,
+        author=author,
+        description=description,
+    )
+    # The manifest was read back by its digest a moment ago; there is nothing more to confirm.
+    return register(Connection.from_environment(url), registration, confirm=lambda: None)
+
+
+def look_up(image: str, access: Access) -> StoredImage:
+    """Read an image's documents from its registry.
+
+    Args:
+        image: `registry/repository@sha256:…`.
+        access: How its registry is reached.
+
+    Raises:
+        InvalidReference: The image is not named by digest.
+        ImageNotFound: Its registry has no such image.
+        DistributionError: The registry cannot be asked.
+    """
     reference = ImageReference.parse(image)
     if reference.digest is None:
         raise InvalidReference(f"{image} names no digest", hint="Name registry/repository@sha256:…, as push prints it.")
@@ -61,19 +113,12 @@ def register_image(
     stored = repository.find_manifest(str(reference.digest))
     if stored is None:
         raise ImageNotFound(f"{reference} is not there", hint="Push it first, or check the digest.")
-    registration = Registration(
-        registered_model=model,
-        version=model_version or reference.digest.short,
-        image=reference.at(reference.digest),
-        content_key=_read_content_key(repository, stored),
-        source_uri=source_uri,
-        commit_hash=commit_hash,
-        size_bytes=sum(layer.size_bytes for layer in parse_layers(stored.content)),
-        author=author,
-        description=description,
+    return StoredImage(
+        reference.at(reference.digest),
+        reference.digest,
+        _read_content_key(repository, stored),
+        tuple(parse_layers(stored.content)),
     )
-    # The manifest was read back by its digest a moment ago; there is nothing more to confirm.
-    return register(Connection.from_environment(url), registration, confirm=lambda: None)
 
 
 def _read_content_key(repository: Repository, stored: StoredManifest) -> str | None:

@@ -27,27 +27,45 @@ class PipelineFile:
         return str(self.spec["pipelineInfo"]["name"])
 
 
+_WAY_OUT = "Write it anew with `modelcar pipeline compile`."
+
+
 def read_pipeline(path: Path) -> PipelineFile:
     """Read a compiled pipeline.
 
     Raises:
         InvalidInput: There is no such file, it is not YAML, or it is not a compiled pipeline.
     """
-    # kfp wrote the file with this library, and needs it itself; it is several times as fast as ruamel.yaml.
-    import yaml  # type: ignore[import-untyped]
-
-    way_out = "Write it anew with `modelcar pipeline compile`."
     try:
         text = path.read_text(encoding="utf-8")
-        documents = list(yaml.safe_load_all(text))
     except OSError as error:
-        raise InvalidInput(f"cannot read the pipeline {path}: {error.strerror}", hint=way_out) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(f"{path} is not YAML", hint=way_out) from error
+        raise InvalidInput(f"cannot read the pipeline {path}: {error.strerror}", hint=_WAY_OUT) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not YAML", hint=_WAY_OUT) from error
+    return parse_pipeline(text, str(path))
+
+
+def parse_pipeline(text: str, name: str) -> PipelineFile:
+    """Read the text of a compiled pipeline.
+
+    Args:
+        text: One or two YAML documents.
+        name: What errors call it.
+
+    Raises:
+        InvalidInput: It is not YAML, or not a compiled pipeline.
+    """
+    # kfp wrote the text with this library, and needs it itself; it is several times as fast as ruamel.yaml.
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"{name} is not YAML", hint=_WAY_OUT) from error
     match documents:
         case [{"pipelineInfo": {"name": str()}, "root": {}} as spec]:
             return PipelineFile(spec, None)
         case [{"pipelineInfo": {"name": str()}, "root": {}} as spec, {"platforms": {}} as platform]:
             return PipelineFile(spec, platform)
         case _:
-            raise InvalidInput(f"{path} is not a compiled pipeline", hint=way_out)
+            raise InvalidInput(f"{name} is not a compiled pipeline", hint=_WAY_OUT)

@@ -1,0 +1,70 @@
+"""The note that a failed step leaves: which step, why, what to do, and whose fault it was.
+
+It is the end of the step's log, and the container's termination message, which Kubernetes shows as the pod's status:
+the log of a pod that is gone is gone, and KFP's launcher turns every exit code into 1.
+
+Source: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "MODELCAR_TERMINATION_LOG"
+"""Names the file for the note; by default the one that Kubernetes reads."""
+_KUBERNETES_FILE = "/dev/termination-log"
+_LONGEST_BYTES = 4096
+"""Kubernetes keeps no more of it."""
+_LAST_LINE = 'modelcar step "{step}" ended with exit code {exit_code}.'
+_PATTERN = re.compile(
+    r'^Error: (?P<body>(?:(?!^Error: ).)*?)\nmodelcar step "(?P<step>[^"\n]+)" ended with exit code (?P<code>\d+)\.$',
+    re.MULTILINE | re.DOTALL,
+)
+_HINT = "\n-> "
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Why a step failed.
+
+    Attributes:
+        step: Its title.
+        message: What happened; may have several lines.
+        hint: What to do; None when nobody knows.
+        exit_code: 2 when the input is at fault, else 1.
+    """
+
+    step: str
+    message: str
+    hint: str | None
+    exit_code: int
+
+    def __str__(self) -> str:
+        hint = f"{_HINT}{self.hint}" if self.hint else ""
+        return f"Error: {self.message}{hint}\n{_LAST_LINE.format(step=self.step, exit_code=self.exit_code)}"
+
+
+def find_note(text: str) -> Note | None:
+    """The last note in a log or a termination message, whatever stands around it; None when there is none."""
+    found = list(_PATTERN.finditer(text))
+    if not found:
+        return None
+    message, _, hint = found[-1]["body"].partition(_HINT)
+    return Note(found[-1]["step"], message, hint or None, int(found[-1]["code"]))
+
+
+def leave_note(note: Note) -> None:
+    """Write the note where Kubernetes, or a local run, looks for it; nowhere when there is no such place."""
+    named = os.environ.get(VARIABLE)
+    path = Path(named or _KUBERNETES_FILE)
+    if not named and not path.exists():
+        return
+    room = _LONGEST_BYTES - len(str(Note(note.step, "", note.hint, note.exit_code)).encode())
+    message = note.message.encode()[: max(room, 0)].decode(errors="ignore")
+    try:
+        path.write_text(str(Note(note.step, message, note.hint, note.exit_code)), encoding="utf-8")
+    except OSError:
+        return  # the log has it, too

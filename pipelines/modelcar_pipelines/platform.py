@@ -1,0 +1,136 @@
+"""What steps need of the cluster: secrets, config maps, certificates, retries, time and memory; all in one place.
+
+Every object named here is optional. A pipeline runs where none of them is; the ones that are there are used.
+
+========================  ==========  =====================================================================
+object in the namespace   kind        what it holds
+========================  ==========  =====================================================================
+`modelcar-config`         ConfigMap   addresses and switches: `MODEL_REGISTRY_URL`, `MODELCAR_GIT_URL`, …
+`modelcar-hub`            Secret      `token`: of the Hub
+`modelcar-git`            Secret      `username`, `password`: of the git repository that Argo CD watches
+`modelcar-registry`       Secret      `.dockerconfigjson`: pushes images, and pulls the base
+`modelcar-model-registry` Secret      `token`: of the Model Registry, where the ServiceAccount's does not do
+`modelcar-ca`             ConfigMap   `*.crt`: trusted beside the system's (OpenShift injects `ca-bundle.crt`)
+`modelcar-pull`           Secret      pulls the step image
+========================  ==========  =====================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kfp import dsl, kubernetes
+
+from modelcar.steps import surroundings
+
+if TYPE_CHECKING:
+    from kfp.dsl import PipelineTask
+
+CONFIG = "modelcar-config"
+HUB, GIT, REGISTRY, MODEL_REGISTRY, PULL = (
+    f"modelcar-{name}" for name in ("hub", "git", "registry", "model-registry", "pull")
+)
+CA = "modelcar-ca"
+MOUNTS = str(surroundings.MOUNTS)
+
+SETTINGS = (
+    "HF_ENDPOINT",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "MODELCAR_BASE_IMAGE",
+    "MODELCAR_GIT_URL",
+    "MODELCAR_PLAIN_HTTP",
+    "MODEL_REGISTRY_URL",
+    "NO_PROXY",
+)
+"""Keys of `modelcar-config`; each becomes the variable of its name."""
+
+WORKSPACE = dsl.WorkspaceConfig(
+    size="100Gi", kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteOnce"]})
+)
+"""The volume of a run that needs one. It is made with the run, and goes with it."""
+
+RETRIES = 2
+FIRST_WAIT = "30s"
+LONGEST_RETRYING = "3600s"
+"""Argo gives up when this much time has passed since the first attempt began, whatever attempts are left; KFP takes no
+more. So a step that fails after more than an hour is not tried again by KFP, only by the library's own retries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one kind of step needs.
+
+    Attributes:
+        title: What people read.
+        timeout_s: After this many seconds it is ended.
+        cpu: Request; steps may use more when there is more.
+        memory: Request and limit.
+        secrets: Which of the secrets above it sees.
+        retries: How often it is tried again.
+    """
+
+    title: str
+    timeout_s: int
+    cpu: str = "100m"
+    memory: str = "512Mi"
+    secrets: tuple[str, ...] = ()
+    retries: int = RETRIES
+
+
+RESOLVE = Step("Resolve", 900, secrets=(HUB, GIT, REGISTRY, MODEL_REGISTRY))
+DOWNLOAD = Step("Download", 6 * 3600, cpu="500m", memory="1Gi", secrets=(HUB,))
+PUSH = Step("Build and push", 6 * 3600, cpu="500m", memory="1Gi", secrets=(HUB, REGISTRY))
+REGISTER = Step("Register", 900, secrets=(REGISTRY, MODEL_REGISTRY))
+PATCH = Step("Patch", 900, secrets=(GIT, REGISTRY))
+REPORT = Step("Report", 900, secrets=(GIT, REGISTRY))
+REPORT_FAILURE = Step("Report a failure", 900, retries=0)
+
+
+def prepare(task: PipelineTask, step: Step) -> PipelineTask:
+    """Give a task what its step needs.
+
+    Args:
+        task: Of a pipeline that is being defined; changed.
+        step: Which kind of step it is.
+
+    Returns:
+        The task.
+    """
+    task.set_display_name(step.title)
+    # Every step reads or changes what is outside; yesterday's answer is no answer.
+    task.set_caching_options(False)
+    if step.retries:
+        task.set_retry(step.retries, FIRST_WAIT, 2.0, LONGEST_RETRYING)
+    task.set_cpu_request(step.cpu)
+    task.set_memory_request(step.memory)
+    task.set_memory_limit(step.memory)
+    kubernetes.set_timeout(task, step.timeout_s)
+    kubernetes.set_image_pull_secrets(task, [PULL])
+    kubernetes.empty_dir_mount(task, "tmp", "/tmp")  # noqa: S108 - the one place that a step writes to
+    kubernetes.use_config_map_as_env(task, CONFIG, {name: name for name in SETTINGS}, optional=True)
+    kubernetes.use_config_map_as_volume(task, CA, f"{MOUNTS}/ca", optional=True)
+    for secret in step.secrets:
+        _SECRETS[secret](task)
+    return task
+
+
+def _see_hub(task: PipelineTask) -> None:
+    kubernetes.use_secret_as_env(task, HUB, {"token": "HF_TOKEN"}, optional=True)
+
+
+def _see_git(task: PipelineTask) -> None:
+    names = {"username": "MODELCAR_GIT_USERNAME", "password": "MODELCAR_GIT_TOKEN"}
+    kubernetes.use_secret_as_env(task, GIT, names, optional=True)
+
+
+def _see_registry(task: PipelineTask) -> None:
+    kubernetes.use_secret_as_volume(task, REGISTRY, f"{MOUNTS}/registry", optional=True)
+
+
+def _see_model_registry(task: PipelineTask) -> None:
+    kubernetes.use_secret_as_env(task, MODEL_REGISTRY, {"token": "MODEL_REGISTRY_TOKEN"}, optional=True)
+
+
+_SECRETS = {HUB: _see_hub, GIT: _see_git, REGISTRY: _see_registry, MODEL_REGISTRY: _see_model_registry}

@@ -1,0 +1,27 @@
+"""`promote-model-workspace`: the same by way of a volume, for models that steps need as files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kfp import dsl
+
+from modelcar_pipelines import platform, tasks
+from modelcar_pipelines.wanted import Wanted, takes_promotion
+
+
+@dsl.pipeline(
+    name="promote-model-workspace",
+    display_name="Promote a model by way of a volume",
+    description="As promote-model, but the model is downloaded to a volume first, where further steps can read it.",
+    pipeline_config=dsl.PipelineConfig(workspace=platform.WORKSPACE),
+)
+@takes_promotion
+def promote_model_workspace(wanted: Wanted, scheduled: Any) -> None:
+    """Download one model to the run's volume, and promote it from there."""
+    with dsl.ExitHandler(tasks.failure_report()):
+        resolved = tasks.resolve(wanted, scheduled)
+        with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
+            downloaded = tasks.download(wanted, resolved, f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/model")
+            pushed = tasks.push_directory(wanted, resolved, downloaded.outputs["directory"])
+            tasks.deliver(wanted, resolved, pushed)

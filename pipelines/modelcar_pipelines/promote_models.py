@@ -1,0 +1,33 @@
+"""`promote-models`: several models in one run; one that fails does not stop the others."""
+
+from __future__ import annotations
+
+from kfp import dsl
+
+from modelcar_pipelines import tasks
+from modelcar_pipelines.wanted import Wanted
+
+AT_ONCE = 2
+"""Models that move at once: each push opens several connections of its own."""
+
+
+@dsl.pipeline(
+    name="promote-models",
+    display_name="Promote several models",
+    description="Promotes each of several PromotionSpecs; one failure does not stop the rest.",
+)
+def promote_models(specs: list[str] = []) -> None:  # noqa: B006 - KFP reads the default, nobody changes it
+    """Promote several models.
+
+    Args:
+        specs: Whole PromotionSpecs, each a string of YAML or JSON.
+    """
+    with (
+        dsl.ExitHandler(tasks.failure_report()),
+        dsl.ParallelFor(items=specs, name="each-model", parallelism=AT_ONCE) as spec,
+    ):
+        wanted = Wanted(spec, {})
+        resolved = tasks.resolve(wanted)
+        with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
+            pushed = tasks.push(wanted, resolved)
+            tasks.deliver(wanted, resolved, pushed)

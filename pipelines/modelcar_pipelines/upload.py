@@ -1,0 +1,174 @@
+"""Bring a compiled pipeline to a server: made once, versions named by content.
+
+Which version runs where none is named is decided by the server, by time of creation in whole seconds. So the newest
+version is made to be the one that was uploaded last, and alone in its second. Nothing is ever deleted: schedules may be
+pinned to a version.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from modelcar.errors import PromotionError
+from modelcar_pipelines.catalog import Compiled
+from modelcar_pipelines.connection import Server
+from modelcar_pipelines.failures import Conflict, NotFound
+
+ATTEMPTS = 10
+PAGE = 100
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a pipeline on a server.
+
+    Attributes:
+        pipeline_id: Of the pipeline.
+        version_id: Of the version.
+        name: Of the version.
+        created_at: Whole seconds, by the server's clock.
+    """
+
+    pipeline_id: str
+    version_id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What became of an upload.
+
+    Attributes:
+        version: That has the content, and that runs where none is named.
+        created: Whether this call made it.
+    """
+
+    version: Version
+    created: bool
+
+
+def upload(server: Server, compiled: Compiled, wait: Callable[[float], None] = time.sleep) -> Uploaded:
+    """Make a compiled pipeline the latest version on a server; nothing is sent when it is that already.
+
+    Content that an older version has is put up again, under its name with a counter. Two that upload the same content
+    at once end with one version; of different contents uploaded at once, one ends as the latest.
+
+    Args:
+        server: Where to.
+        compiled: What.
+        wait: Given seconds, waits.
+
+    Raises:
+        PromotionError: The server refuses it, or others were faster every time.
+    """
+    pipeline_id = _ensure_pipeline(server, compiled)
+    made: Version | None = None
+    for _ in range(ATTEMPTS):
+        versions = list_versions(server, pipeline_id)
+        rivals = [one for one in versions if one.created_at == versions[0].created_at]
+        ours = next((one for one in rivals if _has_content(one, compiled)), None)
+        if ours is not None and all(_has_content(one, compiled) for one in rivals):
+            return Uploaded(ours, created=made is not None)
+        if made is not None and ours is None:
+            return Uploaded(made, created=True)  # somebody uploaded another content after us: that is the latest now
+        if ours is not None:
+            # Two versions of one second: nobody can say which of them runs. The jitter parts two that do this at once.
+            wait(1 + random.random())  # noqa: S311 - jitter, not cryptography
+        made = _upload_version(server, compiled, pipeline_id, _free_name(compiled, versions)) or made
+    raise PromotionError(
+        f"{compiled.name} could not be made the latest version in {ATTEMPTS} attempts",
+        hint="Somebody else uploads it all the time; run it again later.",
+    )
+
+
+def find_pipeline(server: Server, name: str) -> str | None:
+    """The id of a pipeline; None when the server has none of that name."""
+    try:
+        found = server.call(server.pipelines.pipeline_service_get_pipeline_by_name, name)
+    except NotFound:
+        return None
+    return str(found.pipeline_id)
+
+
+def list_versions(server: Server, pipeline_id: str) -> list[Version]:
+    """All versions of a pipeline, newest first."""
+    versions: list[Version] = []
+    token = ""
+    while True:
+        page = server.call(
+            server.pipelines.pipeline_service_list_pipeline_versions,
+            pipeline_id,
+            page_token=token,
+            page_size=PAGE,
+            sort_by="created_at desc",
+        )
+        versions += [_version(one) for one in page.pipeline_versions or ()]
+        token = page.next_page_token or ""
+        if not token:
+            return sorted(versions, key=lambda one: one.created_at, reverse=True)
+
+
+def _ensure_pipeline(server: Server, compiled: Compiled) -> str:
+    found = find_pipeline(server, compiled.name)
+    if found is not None:
+        return found
+    info = compiled.file.spec["pipelineInfo"]
+    body = {"display_name": compiled.name, "name": compiled.name, "description": info.get("description", "")}
+    try:
+        made = server.call(server.pipelines.pipeline_service_create_pipeline, body)
+    except Conflict:
+        found = find_pipeline(server, compiled.name)
+        if found is None:
+            raise
+        return found
+    return str(made.pipeline_id)
+
+
+def _upload_version(server: Server, compiled: Compiled, pipeline_id: str, name: str) -> Version | None:
+    """The new version; None when somebody was faster with that name."""
+    with tempfile.TemporaryDirectory(prefix="modelcar-upload-") as directory:
+        path = Path(directory) / f"{compiled.name}.yaml"
+        path.write_text(compiled.text, encoding="utf-8")
+        try:
+            made = server.call(
+                server.uploads.upload_pipeline_version, str(path), name=name, display_name=name, pipelineid=pipeline_id
+            )
+        except Conflict:
+            log.debug("%s of %s was uploaded by somebody else", name, compiled.name)
+            return None
+    return _version(made)
+
+
+def _has_content(version: Version, compiled: Compiled) -> bool:
+    return re.fullmatch(rf"{re.escape(compiled.content_name)}(-[0-9]+)?", version.name) is not None
+
+
+def _free_name(compiled: Compiled, versions: list[Version]) -> str:
+    """The content's name, with a counter when an older version has it."""
+    taken = {one.name for one in versions}
+    name, count = compiled.content_name, 1
+    while name in taken:
+        count += 1
+        name = f"{compiled.content_name}-{count}"
+    return name
+
+
+def _version(answer: Any) -> Version:
+    return Version(
+        str(answer.pipeline_id),
+        str(answer.pipeline_version_id),
+        str(answer.display_name),
+        answer.created_at,
+    )
