@@ -14,17 +14,9 @@ from rich.table import Column
 from rich.text import Text
 
 from modelcar.progress import Progress
+from modelcar.quantities import format_bytes
 
 LINE_EVERY_S = 5.0
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-def format_bytes(size_bytes: float) -> str:
-    """A size for people: three digits or so, binary units."""
-    unit = 0
-    while size_bytes >= 1024 and unit < len(_UNITS) - 1:
-        size_bytes, unit = size_bytes / 1024, unit + 1
-    return f"{size_bytes:.0f} {_UNITS[unit]}" if unit == 0 else f"{size_bytes:.1f} {_UNITS[unit]}"
 
 
 @contextmanager

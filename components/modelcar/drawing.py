@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from modelcar.display import format_bytes
+from modelcar.quantities import format_bytes
 
 if TYPE_CHECKING:
     from modelcar.build import Build

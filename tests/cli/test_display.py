@@ -7,7 +7,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from modelcar.display import BarProgress, LineProgress, _bars, format_bytes, show_progress
+from modelcar.display import BarProgress, LineProgress, _bars, show_progress
+from modelcar.quantities import format_bytes
 
 MIB = 1 << 20
 

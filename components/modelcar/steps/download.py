@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from modelcar.display import LineProgress, format_bytes
+from modelcar.display import LineProgress
+from modelcar.quantities import format_bytes
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.sources.open import open_source
 from modelcar.spec import ModelSpec
@@ -56,7 +57,7 @@ def download_model(spec: str, fields: dict[str, str], *, directory: str) -> Down
         source,
         Path(directory),
         allow_pickle=model.allow_pickle,
-        progress=LineProgress(snapshot.size_bytes, say),
+        progress=LineProgress(snapshot.size_bytes, say, done="downloaded"),
     )
     say(f"{format_bytes(done.bytes_read)} read, {format_bytes(done.bytes_reused)} were there")
     record = write_record(started, bytes_read=done.bytes_read, bytes_reused=done.bytes_reused)

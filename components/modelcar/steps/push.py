@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from modelcar.build import BuildRequest, execute, prepare
-from modelcar.display import LineProgress, format_bytes
+from modelcar.display import LineProgress
 from modelcar.lineage import serving_digest
 from modelcar.push import CONCURRENCY, PushedImage
+from modelcar.quantities import format_bytes
 from modelcar.reference import ImageReference
 from modelcar.spec import ImageSpec, ModelSpec
 from modelcar.steps.fields import read_part

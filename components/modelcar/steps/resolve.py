@@ -6,10 +6,11 @@ import time
 from typing import NamedTuple
 
 from modelcar.delivery.repository import open_repository
-from modelcar.display import format_bytes
 from modelcar.errors import Held
 from modelcar.model_registry.client import Connection
 from modelcar.promotion import describe_hold, survey, target_of
+from modelcar.quantities import format_bytes
+from modelcar.schedule import find_wrong_hour
 from modelcar.steps.fields import read_whole
 from modelcar.steps.record import write_record
 from modelcar.steps.running import say, step

@@ -81,7 +81,7 @@ def download(
         progress: Told of each file as of a layer; None tells nobody.
 
     Raises:
-        InvalidInput: The directory is somebody else's, has files in it that are, or may not be written.
+        InvalidInput: The directory is somebody else's, or has files that are, or may not be written.
         WorkspaceError: It has not enough room, another download into it is at work, or the file system fails.
         ContentMismatch: The bytes are not what the source published.
         UnsafeContent: A check of the content failed, or a file has a name that the directory cannot hold.
