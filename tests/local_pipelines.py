@@ -152,13 +152,21 @@ def environment(name: str) -> str:
 
 
 @component
-def wait_for(path: str) -> None:
-    """Says who it is, and stays until it is ended."""
+def stand(pipe: str) -> None:
+    with open(pipe) as file:
+        file.read()
+
+
+@component
+def wait_for(path: str, stubborn: bool) -> None:
+    """Says who it is, and stays until it is ended; a stubborn one does not end by SIGTERM."""
     import os
     import signal
     import subprocess
     import sys
 
+    if stubborn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     with open(path, "w") as file:
         file.write(f"{os.getpid()} {child.pid}")
@@ -251,9 +259,15 @@ def files(text: str = "hello") -> None:
 
 
 @pipeline("endless")
-def endless(path: str) -> None:
+def endless(path: str, stubborn: bool = False) -> None:
     with dsl.ExitHandler(final(), name="body"):
-        say(text="after").after(wait_for(path=path))
+        say(text="after").after(wait_for(path=path, stubborn=stubborn))
+
+
+@pipeline("abreast")
+def abreast(pipes: list) -> None:
+    with dsl.ParallelFor(pipes, parallelism=3) as pipe:
+        stand(pipe=pipe)
 
 
 def compiled(definition: Any, directory: Path) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from local_runs import Told, run_pipeline
-from modelcar_pipelines.events import State
+from local_runs import Told, compile_pipeline, run_pipeline
+from modelcar_pipelines.events import State, TaskEvent
+from modelcar_pipelines.local_run import run_locally
 
 BODY = "exit-handler-1"
 
@@ -124,3 +126,21 @@ def test_the_first_failure_of_a_loop_is_the_runs(looped: Told) -> None:
 def test_a_successful_body_is_complete_to_its_exit_task(tmp_path: Path) -> None:
     told = run_pipeline("loops", tmp_path / "run", bad="none of them", texts=["x"])
     assert (told.run.state, told.output("final")) == (State.SUCCEEDED, ["COMPLETE", BODY, None, None])
+
+
+def test_as_many_rounds_run_at_once_as_the_pipeline_allows(tmp_path: Path) -> None:
+    pipes = [tmp_path / name for name in "abc"]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    begun: list[str] = []
+
+    def release(event: TaskEvent) -> None:
+        if event.task == "stand" and event.state == State.RUNNING:
+            begun.append(event.path)
+            if len(begun) == 3:
+                for pipe in pipes:
+                    pipe.write_text("go")
+
+    file = compile_pipeline("abreast", tmp_path)
+    run = run_locally(file, {"pipes": [str(pipe) for pipe in pipes]}, directory=tmp_path / "run", tell=release)
+    assert run.state == State.SUCCEEDED

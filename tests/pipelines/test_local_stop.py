@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from local_runs import compile_pipeline
+from modelcar_pipelines import local_run
 from modelcar_pipelines.events import EventReader, RunEvent, State, TaskEvent
 
 STARTER = """
@@ -78,3 +79,22 @@ def test_after_a_stop_nothing_is_started_and_the_run_says_why_it_failed(started:
         "final": (State.SKIPPED, "the run was stopped"),
     }
     assert not (started.directory / "workspace").exists()
+
+
+def test_a_step_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_run, "GRACE_S", 0.1)
+    os.mkfifo(tmp_path / "begun")
+    processes: list[int] = []
+
+    def interrupt(event: TaskEvent) -> None:
+        if event.task == "wait-for":
+            processes.extend(os.pidfd_open(int(pid)) for pid in (tmp_path / "begun").read_text().split())
+            raise KeyboardInterrupt
+
+    file = compile_pipeline("endless", tmp_path)
+    parameters = {"path": str(tmp_path / "begun"), "stubborn": True}
+    with pytest.raises(KeyboardInterrupt):
+        local_run.run_locally(file, parameters, directory=tmp_path / "run", tell=interrupt)
+    assert [select.select([process], [], [], 10.0)[0] for process in processes] == [[process] for process in processes]
+    for process in processes:
+        os.close(process)
