@@ -34,7 +34,8 @@ sdkVersion: kfp-2.17.0
 """
 
 # What the parameter `do` says: succeed, fail, die, or hold:FIFO, which is to run until somebody has opened FIFO to
-# write. Its own child, which outlives it, has its number in the file `below`.
+# write; `%` in FIFO is the number of the run among those of its schedule. The number of a process that it has started
+# itself and that would outlive it is in the file `below`.
 CHILD = """
 import json, os, subprocess, sys
 directory = sys.argv[1]
@@ -59,7 +60,7 @@ task("RUNNING")
 if fifo:
     below = subprocess.Popen(["sleep", "1000"])
     open("below", "w").write(str(below.pid))
-    open(fifo).read()
+    open(fifo.replace("%", run["run_name"].split("-")[-2:][0])).read()
     below.kill()
 if do == "die":
     os._exit(3)
@@ -150,14 +151,19 @@ def filter_by(operation: str, key: str, value: str) -> str:
     return json.dumps({"predicates": [{"operation": operation, "key": key, "string_value": value}]})
 
 
-def new_fifo(directory: Path) -> str:
-    """Path of a pipe that a run can be held with."""
-    path = directory / f"fifo-{uuid.uuid4().hex}"
-    os.mkfifo(path)
-    return str(path)
+def new_fifo(directory: Path, runs: int = 0) -> str:
+    """Path of a pipe that a run can be held with; with `%` in it for a pipe for each of so many runs of a schedule."""
+    path = str(directory / f"fifo-{uuid.uuid4().hex}")
+    if not runs:
+        os.mkfifo(path)
+        return path
+    for number in range(1, runs + 1):
+        os.mkfifo(f"{path}-{number}")
+    return f"{path}-%"
 
 
-def let_go(fifo: str) -> None:
-    """Let a held run go on; waits until it is there."""
+@contextmanager
+def held(fifo: str) -> Iterator[None]:
+    """While the context is open, the run that is held by this pipe has told that its step runs, and goes no further."""
     with Path(fifo).open("w"):
-        pass
+        yield

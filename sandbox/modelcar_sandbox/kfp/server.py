@@ -74,6 +74,10 @@ class PipelineServer:
         self._clock.stop()
         self._runner.close()
 
+    def settle(self) -> None:
+        """Return when no run is under way."""
+        self._runner.settle()
+
     def __enter__(self) -> Self:
         self.start()
         return self
