@@ -41,8 +41,10 @@ class Compiled:
 
     @property
     def content_name(self) -> str:
-        """What a version with this content is called: this package's version and 12 hex digits; an RFC 1123
-        subdomain, which every store of KFP takes."""
+        """What a version with this content is called: this package's version and 12 hex digits.
+
+        It is an RFC 1123 subdomain, which every store of KFP takes.
+        """
         digest = hashlib.sha256(self.text.encode()).hexdigest()
         return f"{version('modelcar-pipelines')}-{digest[:_DIGITS]}"
 

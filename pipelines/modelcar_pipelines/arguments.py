@@ -1,0 +1,106 @@
+"""What a run is given on the command line or from a notebook, as the values of its pipeline's parameters."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelcar.errors import InvalidInput
+from modelcar.spec import load_spec
+from modelcar_pipelines.parameters import parse_parameter, pipeline_parameters
+
+SPEC, SPECS = "spec", "specs"
+"""Parameters that hold whole PromotionSpecs: one as a string, or several as a list of them."""
+
+
+def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable[str] = ()) -> dict[str, object]:
+    """Make values of a pipeline's parameters.
+
+    Args:
+        ir: The PipelineSpec, as an object.
+        specs: Files of PromotionSpecs; each is read and checked as far as this machine can tell.
+        pairs: `name=value`; lists, objects, numbers and true or false as JSON.
+
+    Raises:
+        InvalidInput: A pair or a file is faulty, or the pipeline does not take it.
+    """
+    known = pipeline_parameters(ir)
+    pipeline = ir.get("pipelineInfo", {}).get("name", "the pipeline")
+    values = _place(specs, known, pipeline)
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InvalidInput(f"--param {pair!r} is not NAME=VALUE", hint="Write --param image_tag=nightly.")
+        if name not in known:
+            raise InvalidInput(
+                f"{pipeline} has no parameter {name}", hint=f"The pipeline takes {', '.join(known) or 'no parameters'}."
+            )
+        values[name] = parse_parameter(known[name], text)
+    return values
+
+
+def _place(specs: Sequence[Path], known: Mapping[str, Any], pipeline: str) -> dict[str, object]:
+    if not specs:
+        return {}
+    texts = [read_spec_text(path) for path in specs]
+    if SPECS in known:
+        return {SPECS: texts}
+    if SPEC not in known:
+        raise InvalidInput(f"{pipeline} takes no spec", hint=f"It takes {', '.join(known) or 'no parameters'}.")
+    if len(texts) > 1:
+        raise InvalidInput(f"{pipeline} promotes one model, not {len(texts)}", hint="Run promote-models instead.")
+    return {SPEC: texts[0]}
+
+
+def read_spec_text(path: Path) -> str:
+    """The text of a PromotionSpec's file, in a form that reaches a step unchanged.
+
+    Raises:
+        InvalidSpec: The file cannot be read, or has faults.
+    """
+    load_spec(path)
+    return protect(path.read_text(encoding="utf-8-sig"))
+
+
+def protect(text: str) -> str:
+    """A spec without dollar signs: Kubernetes replaces `$(NAME)` and `$$` in what a container is started with.
+
+    Args:
+        text: YAML or JSON that a spec was read from.
+
+    Returns:
+        The text itself when there is no dollar sign in it, else JSON with each written as an escape.
+    """
+    if "$" not in text:
+        return text
+    from ruamel.yaml import YAML
+
+    value = YAML(typ="safe", pure=True).load(io.StringIO(text))
+    return json.dumps(value, ensure_ascii=False).replace("$", "\\u0024")
+
+
+def refuse_expansions(values: Mapping[str, object]) -> None:
+    """Refuse what Kubernetes would change on the way to a step's container.
+
+    Raises:
+        InvalidInput: A string holds `$(NAME)` or `$$`.
+
+    Source: https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/
+    """
+    for name, value in values.items():
+        if any(mark in text for text in _strings(value) for mark in ("$(", "$$")):
+            raise InvalidInput(
+                f"the parameter {name} holds $( or $$, which Kubernetes replaces on the way to the step",
+                hint="Give the spec as a file (--spec), where a dollar sign may stand.",
+            )
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _strings(one)

@@ -1,0 +1,182 @@
+"""The command group `modelcar pipeline`: options are read here, all else is done by the other modules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelcar_pipelines.compiled_files import DIRECTORY
+
+_SERVER = (
+    click.option("--endpoint", metavar="URL", help="Pipeline server.  [default: $KF_PIPELINES_ENDPOINT]"),
+    click.option("--namespace", help="Namespace in which the pipeline server is looked for."),
+    click.option("--token-file", type=click.Path(path_type=Path), help="Holds the bearer token."),
+    click.option("--ca-file", type=click.Path(path_type=Path), help="CA certificates to trust (PEM)."),
+)
+
+
+def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """How the pipeline server is reached."""
+    for option in reversed(_SERVER):
+        function = option(function)
+    return function
+
+
+image_option = click.option("--image", metavar="REF", help="Step image instead of this release's.")
+spec_option = click.option(
+    "--spec",
+    "specs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="PromotionSpec. Repeatable for promote-models.",
+)
+param_option = click.option(
+    "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the pipeline. Repeatable."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value, and nothing else, on stdout.")
+
+
+@click.group("pipeline")
+def pipeline() -> None:
+    """Compile, upload, run and schedule promotions on Kubeflow Pipelines."""
+
+
+@pipeline.command("compile")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is not what the source gives.")
+@image_option
+@click.option("--dir", "directory", type=click.Path(path_type=Path), default=DIRECTORY, show_default=True)
+def compile_command(names: tuple[str, ...], *, check: bool, image: str | None, directory: Path) -> None:
+    """Write the pipelines as Kubeflow Pipelines takes them, all or those named."""
+    from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
+    from modelcar_pipelines.compiled_files import find_drift, write_files
+
+    pipelines = [compile_pipeline(name, image) for name in names or PIPELINES]
+    if check:
+        drift = find_drift(pipelines, directory)
+        for one in drift:
+            click.echo(one.diff, nl=False)
+        if drift:
+            paths = ", ".join(str(one.path) for one in drift)
+            click.echo(f"Not what the source gives: {paths}. modelcar pipeline compile writes them anew.", err=True)
+            raise SystemExit(1)
+        click.echo(f"{len(pipelines)} pipelines in {directory} are what the source gives.", err=True)
+        return
+    written = write_files(pipelines, directory)
+    for compiled in pipelines:
+        path = directory / f"{compiled.name}.yaml"
+        click.echo(f"{path}  {'written' if path in written else 'unchanged'}")
+
+
+@pipeline.command("upload")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@image_option
+@server_options
+@json_option
+def upload_command(names: tuple[str, ...], *, image: str | None, as_json: bool, **where: Any) -> None:
+    """Make the pipelines the latest versions on the server, all or those named; what is there is not sent."""
+    from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
+    from modelcar_pipelines.upload import upload
+
+    pipelines = [compile_pipeline(name, image) for name in names or PIPELINES]
+    server = _connect(**where)
+    done = {compiled.name: upload(server, compiled) for compiled in pipelines}
+    if as_json:
+        _print_json(
+            {
+                name: {"pipeline_id": one.version.pipeline_id, "version_id": one.version.version_id}
+                | {"version": one.version.name, "created": one.created}
+                for name, one in done.items()
+            }
+        )
+        return
+    for name, one in done.items():
+        click.echo(f"{name}  {one.version.name}  {'uploaded' if one.created else 'is the latest already'}")
+
+
+@pipeline.command("run")
+@click.argument("name")
+@spec_option
+@param_option
+@click.option("--wait", is_flag=True, help="Follow the run's steps to its end; the exit code is the run's.")
+@click.option("--local", is_flag=True, help="Run it in processes of this machine, without a server.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path), help="With --local: where the run writes.")
+@click.option("--run-name", help="What people call the run.")
+@image_option
+@server_options
+def run_command(
+    name: str,
+    *,
+    specs: tuple[Path, ...],
+    pairs: tuple[str, ...],
+    wait: bool,
+    local: bool,
+    directory: Path | None,
+    run_name: str | None,
+    image: str | None,
+    **where: Any,
+) -> None:
+    """Run the latest version of a pipeline, or with --local this one, here."""
+    if local:
+        _run_locally(name, specs, pairs, directory, run_name, image, **where)
+        return
+    if directory is not None or image is not None:
+        raise click.UsageError("--dir and --image go with --local; upload takes --image, too.")
+    from modelcar_pipelines.arguments import gather
+    from modelcar_pipelines.runs import default_run_name, find_latest, follow, read_spec, start_run
+    from modelcar_pipelines.showing import StepLines, show_outcome
+
+    server = _connect(**where)
+    version = find_latest(server, name)
+    values = gather(read_spec(server, version), specs=specs, pairs=pairs)
+    run = start_run(server, version, values, run_name or default_run_name(name))
+    click.echo(f"{run.name}: run {run.run_id} of {version.name}\n{server.run_url(run.run_id)}", err=True)
+    if not wait:
+        click.echo(run.run_id)
+        return
+    outcome = follow(server, run.run_id, StepLines())
+    show_outcome(outcome)
+    raise SystemExit(outcome.exit_code)
+
+
+def _run_locally(
+    name: str,
+    specs: tuple[Path, ...],
+    pairs: tuple[str, ...],
+    directory: Path | None,
+    run_name: str | None,
+    image: str | None,
+    **where: Any,
+) -> None:
+    if any(value is not None for value in where.values()):
+        raise click.UsageError("--local takes no server.")
+    import tempfile
+
+    from modelcar_pipelines.arguments import gather
+    from modelcar_pipelines.catalog import compile_pipeline
+    from modelcar_pipelines.local_run import run_locally
+    from modelcar_pipelines.showing import StepLines, show_local
+
+    compiled = compile_pipeline(name, image)
+    values = gather(compiled.file.spec, specs=specs, pairs=pairs)
+    with tempfile.TemporaryDirectory(prefix="modelcar-compiled-") as scratch:
+        path = Path(scratch) / f"{name}.yaml"
+        path.write_text(compiled.text, encoding="utf-8")
+        done = run_locally(path, values, directory=directory, tell=StepLines(), run_name=run_name)
+    raise SystemExit(show_local(done))
+
+
+def _connect(**where: Any) -> Any:
+    """The server that the options, the environment or the namespace name."""
+    from modelcar_pipelines.connection import connect
+
+    return connect(**where)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,239 @@
+"""Runs on a server: start one, follow its steps, and say why it failed."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from modelcar.errors import InvalidInput, PromotionError
+from modelcar.steps.note import Note, find_note
+from modelcar_pipelines.arguments import refuse_expansions
+from modelcar_pipelines.connection import Server
+from modelcar_pipelines.events import State, TaskEvent
+from modelcar_pipelines.parameters import check_parameters
+from modelcar_pipelines.upload import Version, find_pipeline, list_versions
+
+ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
+"""States that a run stays in."""
+LOOK_EVERY_S = 2.0
+_LOG_ARTIFACT = "main-logs"
+"""What Argo calls a container's log when it keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the server has it.
+
+    Attributes:
+        run_id: Of the server's making.
+        name: Of ours.
+        state: PENDING, RUNNING, CANCELING or one of `ENDED`.
+        pipeline_id: Empty when its pipeline was sent along with it.
+        version_id: Likewise.
+        created_at: By the server's clock.
+        finished_at: None while it runs.
+    """
+
+    run_id: str
+    name: str
+    state: str
+    pipeline_id: str
+    version_id: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run that has ended.
+
+    Attributes:
+        run: As it is now.
+        tasks: The last event of each step, by path, in the order in which they began.
+        failures: What failed steps left behind; a step that could not say why has no note.
+        url: Where people look at it.
+    """
+
+    run: Run
+    tasks: Mapping[str, TaskEvent]
+    failures: tuple[Note, ...]
+    url: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 when it succeeded, 2 when the input of a failed step is at fault, else 1."""
+        if self.run.state in ("SUCCEEDED", "SKIPPED"):
+            return 0
+        return 2 if any(note.exit_code == 2 for note in self.failures) else 1
+
+
+def start_run(server: Server, version: Version, parameters: Mapping[str, object], name: str) -> Run:
+    """Start a version of a pipeline.
+
+    Args:
+        server: Where.
+        version: Of which pipeline.
+        parameters: By name; what is left out keeps the pipeline's default.
+        name: What people call the run; need not be unique.
+
+    Raises:
+        InvalidInput: The parameters do not fit the pipeline; nothing was started.
+        PromotionError: The server refuses.
+    """
+    values = check_parameters(read_spec(server, version), parameters)
+    refuse_expansions(values)
+    body = {
+        "display_name": name,
+        "pipeline_version_reference": {"pipeline_id": version.pipeline_id, "pipeline_version_id": version.version_id},
+        "runtime_config": {"parameters": values},
+    }
+    return _run(server.call(server.runs.run_service_create_run, body))
+
+
+def find_latest(server: Server, name: str) -> Version:
+    """The version that runs when none is named.
+
+    Raises:
+        InvalidInput: The server has no such pipeline, or none of its versions.
+    """
+    pipeline_id = find_pipeline(server, name)
+    versions = list_versions(server, pipeline_id) if pipeline_id is not None else []
+    if not versions:
+        raise InvalidInput(f"{server.url} has no pipeline {name}", hint=f"modelcar pipeline upload {name}")
+    return versions[0]
+
+
+def read_spec(server: Server, version: Version) -> dict[str, Any]:
+    """The PipelineSpec of a version, as an object."""
+    found = server.call(server.pipelines.pipeline_service_get_pipeline_version, version.pipeline_id, version.version_id)
+    spec: dict[str, Any] = found.pipeline_spec
+    inner: dict[str, Any] = spec.get("pipeline_spec", spec)  # with a platform spec beside it
+    return inner
+
+
+def find_run(server: Server, run_id: str) -> Run:
+    """A run by its id.
+
+    Raises:
+        PromotionError: There is none.
+    """
+    return _run(server.call(server.runs.run_service_get_run, run_id))
+
+
+def follow(
+    server: Server,
+    run_id: str,
+    tell: Callable[[TaskEvent], None],
+    *,
+    wait: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Tell what becomes of a run's steps until it has ended, however it ends.
+
+    Args:
+        server: Where it runs.
+        run_id: Which run.
+        tell: Called for each change of a step.
+        wait: Given the seconds until the next look.
+
+    Raises:
+        PromotionError: The run is gone, or the server does not answer for long.
+    """
+    steps: dict[str, str] = {}
+    tasks: dict[str, TaskEvent] = {}
+    while True:
+        answer = server.call(server.runs.run_service_get_run, run_id)
+        steps = steps or _find_steps(server, answer)
+        for event in _events(answer, steps):
+            known = tasks.get(event.path)
+            if known is None or known.state != event.state:
+                tasks[event.path] = event
+                tell(event)
+        if answer.state in ENDED:
+            failures = tuple(_find_notes(server, answer)) if answer.state != "SUCCEEDED" else ()
+            return Outcome(_run(answer), tasks, failures, server.run_url(run_id))
+        wait(LOOK_EVERY_S)
+
+
+def _find_steps(server: Server, answer: Any) -> dict[str, str]:
+    """Titles of the tasks that run something, by their names in the pipeline."""
+    spec = answer.pipeline_spec
+    reference = answer.pipeline_version_reference
+    if spec is None and reference is not None:
+        version = Version(reference.pipeline_id, reference.pipeline_version_id, "", datetime.now(UTC))
+        spec = read_spec(server, version)
+    spec = (spec or {}).get("pipeline_spec", spec or {})
+    components = spec.get("components", {})
+    dags = [spec.get("root", {}), *components.values()]
+    return {
+        name: task.get("taskInfo", {}).get("name", name)
+        for dag in dags
+        for name, task in dag.get("dag", {}).get("tasks", {}).items()
+        if "executorLabel" in components.get(task["componentRef"]["name"], {})
+    }
+
+
+def _events(answer: Any, steps: Mapping[str, str]) -> Iterator[TaskEvent]:
+    """The steps as they are now, in the order in which they began; several of one name are counted."""
+    details = (answer.run_details.task_details if answer.run_details is not None else None) or ()
+    seen: dict[str, int] = {}
+    begun = [one for one in details if one.display_name in steps and one.state is not None]
+    for one in sorted(begun, key=lambda one: (one.start_time or one.create_time, one.task_id)):
+        count = seen[one.display_name] = seen.get(one.display_name, 0) + 1
+        state = _STATES.get(one.state)
+        if state is None:
+            continue
+        number = f" {count}" if count > 1 else ""
+        at = one.end_time if state != State.RUNNING and one.end_time else one.start_time
+        yield TaskEvent(
+            at, one.display_name, f"{one.display_name}{number}", f"{steps[one.display_name]}{number}", state
+        )
+
+
+_STATES = {
+    "RUNNING": State.RUNNING,
+    "SUCCEEDED": State.SUCCEEDED,
+    "CACHED": State.SUCCEEDED,
+    "FAILED": State.FAILED,
+    "ERROR": State.FAILED,
+    "SKIPPED": State.SKIPPED,
+    "OMITTED": State.SKIPPED,
+}
+
+
+def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
+    """What failed steps wrote at the end of their logs, as far as the server keeps those."""
+    details = (answer.run_details.task_details if answer.run_details is not None else None) or ()
+    failed = [one for one in details if one.state in ("FAILED", "ERROR")]
+    nodes = dict.fromkeys(child.pod_name for one in failed for child in one.child_tasks or () if child.pod_name)
+    found: dict[str, Note] = {}
+    for node in nodes:
+        note = find_note(read_log(server, answer.run_id, node))
+        if note is not None:
+            found[str(note)] = note
+    yield from found.values()
+
+
+def read_log(server: Server, run_id: str, node: str) -> str:
+    """The log of a node of a run; empty when the server has none."""
+    try:
+        answer = server.call(server.runs.run_service_read_artifact, run_id, node, _LOG_ARTIFACT)
+    except PromotionError:
+        return ""
+    return base64.b64decode(answer.data or "").decode(errors="replace")
+
+
+def _run(answer: Any) -> Run:
+    reference = answer.pipeline_version_reference
+    return Run(
+        str(answer.run_id),
+        str(answer.display_name),
+        str(answer.state or "PENDING"),
+        str(reference.pipeline_id) if reference is not None else "",
+        str(reference.pipeline_version_id) if reference is not None else "",
+        answer.created_at,
+        answer.finished_at if answer.state in ENDED else None,
+    )

@@ -1,0 +1,73 @@
+"""Runs as people see them on a terminal or in a log: a line for each step that begins or ends, and how it all ended."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
+
+from modelcar.steps.note import Note, find_note
+from modelcar_pipelines.events import State, TaskEvent
+
+if TYPE_CHECKING:
+    from modelcar_pipelines.local_run import LocalRun
+    from modelcar_pipelines.runs import Outcome
+
+_MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", State.SKIPPED: "○"}
+
+
+class StepLines:
+    """Called with each event of a run; groups of tasks, which only hold others, are not shown."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out
+        self._begun: dict[str, datetime] = {}
+
+    def __call__(self, event: TaskEvent) -> None:
+        """Write a line."""
+        if _is_group(event):
+            return
+        took = ""
+        if event.state is State.RUNNING:
+            self._begun.setdefault(event.path, event.at)
+        elif event.path in self._begun:
+            took = f"  {(event.at - self._begun[event.path]).total_seconds():.1f} s"
+        retried = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+        line = f"{event.at.astimezone():%H:%M:%S} {_MARKS[event.state]} {event.display_name}{retried}{took}"
+        print(line, file=self._out or sys.stderr, flush=True)
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """How a run on a server ended."""
+    _show_end(outcome.run.state, list(outcome.failures), [])
+    print(outcome.url, file=sys.stderr)
+
+
+def show_local(done: LocalRun) -> int:
+    """How a local run ended, and where its report is; returns the exit code."""
+    failed = [event for event in done.tasks.values() if event.state is State.FAILED and event.exit_code is not None]
+    notes = [note for event in failed if (note := find_note(event.message)) is not None]
+    silent = [event for event in failed if find_note(event.message) is None]
+    _show_end(done.state, notes, [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent])
+    for artifact in done.artifacts:
+        if artifact.type == "system.HTML" and artifact.path.exists():
+            print(f"report: {artifact.path}")
+    print(f"logs: {done.directory / 'logs'}", file=sys.stderr)
+    if done.state is State.SUCCEEDED:
+        return 0
+    return 2 if any(note.exit_code == 2 for note in notes) else 1
+
+
+def _show_end(state: str, notes: list[Note], others: list[str]) -> None:
+    print(state, file=sys.stderr)
+    for note in notes:
+        print(f"{note.step}: {note.message}", file=sys.stderr)
+        if note.hint:
+            print(f"  {note.hint}", file=sys.stderr)
+    for other in others:
+        print(other, file=sys.stderr)
+
+
+def _is_group(event: TaskEvent) -> bool:
+    """Whether a task only holds others: conditions, loops, exit handlers and what KFP makes of them."""
+    return event.task.startswith(("condition-", "exit-handler-", "for-loop-", "iteration-"))
