@@ -21,7 +21,8 @@ container: its image, limits, and packages to install are not looked at. Secrets
 ignored, so what they would set has to be in the environment already; nothing is mounted. At most 32 rounds of a loop
 run at once, and 4 of a loop without a limit; everything else runs one after the other. There is no cache. Placeholders
 in values, as opposed to the pipeline's own text, are left alone, where a server fills some of them in. A condition
-that cannot be read is refused before the run begins, where a server fails in the middle.
+that cannot be read is refused before the run begins, where a server fails in the middle. A step's exit code is its
+own, where a server's launcher makes each 1.
 """
 
 from __future__ import annotations
