@@ -25,7 +25,7 @@ ORDER = [
     {"base", "recipe"},
     {"spec", "sources", "image", "distribution", "model_registry", "delivery"},
     {"snapshot"},
-    {"reference", "retry", "jobs", "progress", "wire", "metrics", "quantities"},
+    {"reference", "retry", "jobs", "progress", "wire", "metrics", "quantities", "schedule"},
     {"errors"},
 ]
 """Modules and packages of the library, top first; each imports from rows below its own only."""
