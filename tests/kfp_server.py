@@ -20,11 +20,21 @@ from modelcar_sandbox.service import Service
 BASE = "/apis/v2beta1"
 FIRST_DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SPEC = """\
+components:
+  comp-hello: {executorLabel: exec-hello}
+deploymentSpec:
+  executors:
+    exec-hello:
+      container: {command: [echo, hello], image: registry.example/never:1}
 pipelineInfo:
   name: hello-pipe
 root:
   dag:
-    tasks: {}
+    tasks:
+      hello:
+        cachingOptions: {}
+        componentRef: {name: comp-hello}
+        taskInfo: {name: hello}
   inputDefinitions:
     parameters:
       do: {defaultValue: succeed, isOptional: true, parameterType: STRING}

@@ -114,3 +114,15 @@ def text(members: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise malformed(f"proto: invalid value for string field {name}: {value!r}")
     return value
+
+
+def message(members: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A member that is an object; empty when it is not there.
+
+    Raises:
+        Refusal: 400, it is something else.
+    """
+    value = members.get(name, {})
+    if not isinstance(value, dict):
+        raise malformed(f"proto: syntax error: unexpected token {json.dumps(value)} in {name}")
+    return value

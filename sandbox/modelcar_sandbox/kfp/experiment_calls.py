@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from modelcar_sandbox.kfp.call import Call, new_id, text, without_empty
 from modelcar_sandbox.kfp.listing import page
-from modelcar_sandbox.kfp.refusal import internal, invalid, not_found, taken
+from modelcar_sandbox.kfp.refusal import Code, Refusal, internal, invalid, not_found, taken
 from modelcar_sandbox.kfp.store import Kind, Record, Store, Taken
 from modelcar_sandbox.kfp.times import NEVER
 
@@ -63,14 +63,15 @@ def delete_experiment(call: Call) -> dict[str, Any]:
     """Delete an experiment, not the default one; its runs stay."""
     identifier = call.path["experiment"]
     if identifier == call.backend.default_experiment:
-        raise invalid(f"Failed to delete experiment {identifier}. The default experiment cannot be deleted")
+        message = f"Failed to delete experiment {identifier}. The default experiment cannot be deleted"
+        raise Refusal(Code.ABORTED, message)
     if not call.backend.store.remove(Kind.EXPERIMENT, identifier):
         raise not_found(Kind.EXPERIMENT, identifier)
     return {}
 
 
 def archive_experiment(call: Call) -> dict[str, Any]:
-    """Archive an experiment and its runs; its recurring runs are disabled."""
+    """Archive an experiment and its runs; its recurring runs are disabled. One that is not there is no error."""
     store, identifier = call.backend.store, call.path["experiment"]
     _store_as(store, Kind.EXPERIMENT, identifier, "ARCHIVED")
     for run in store.all(Kind.RUN):
@@ -89,8 +90,7 @@ def unarchive_experiment(call: Call) -> dict[str, Any]:
 
 
 def _store_as(store: Store, kind: Kind, identifier: str, state: str) -> None:
-    if store.change(kind, identifier, lambda one: one.document.update(storage_state=state)) is None:
-        raise not_found(kind, identifier)
+    store.change(kind, identifier, lambda one: one.document.update(storage_state=state))
 
 
 def _experiment(name: str, description: str, now: str) -> Record:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modelcar_sandbox.kfp.call import Call, new_id, text, without_empty
+from modelcar_sandbox.kfp.call import Call, message, new_id, text, without_empty
 from modelcar_sandbox.kfp.listing import page
 from modelcar_sandbox.kfp.pipeline_calls import latest_version
 from modelcar_sandbox.kfp.refusal import internal, invalid, malformed, not_found
@@ -74,11 +74,10 @@ def create_recurring_run(call: Call) -> dict[str, Any]:
 
 
 def list_recurring_runs(call: Call) -> dict[str, Any]:
-    """List recurring runs: those of an experiment or a namespace, or all."""
-    found = call.backend.store.all(Kind.RECURRING_RUN)
-    for name in ("experiment_id", "namespace"):
-        if call.query.get(name):
-            found = [one for one in found if one.document[name] == call.query[name]]
+    """List recurring runs: those of an experiment, or all."""
+    found, experiment = call.backend.store.all(Kind.RECURRING_RUN), call.query.get("experiment_id")
+    if experiment:
+        found = [one for one in found if one.document["experiment_id"] == experiment]
     return page(Kind.RECURRING_RUN, found, call.query, "recurringRuns")
 
 
@@ -118,10 +117,10 @@ def _read(members: Mapping[str, Any]) -> dict[str, Any]:
     """The members that stand for themselves, as documents have them."""
     if not text(members, "display_name"):
         raise internal("Failed to convert a API recurring run: Recurring run's name cannot be empty")
-    at_once = str(members.get("max_concurrency", 0))
-    if not at_once.isdecimal() or not 1 <= int(at_once) <= MOST_AT_ONCE:
+    at_once = _integer(members, "max_concurrency")
+    if not 1 <= int(at_once) <= MOST_AT_ONCE:
         raise invalid(f"Max concurrency of a recurring run must be at least 1 and at most 10. Received {at_once}")
-    trigger = _read_trigger(members.get("trigger") or {})
+    trigger = _read_trigger(message(members, "trigger"))
     check_trigger(trigger)
     enabled = members.get("mode") in {"ENABLE", 1}
     return {
@@ -135,20 +134,26 @@ def _read(members: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_trigger(trigger: object) -> dict[str, Any]:
+def _read_trigger(given: Mapping[str, Any]) -> dict[str, Any]:
     """The trigger with its 64-bit numbers as text, as JSON of protocol buffers has them."""
-    if not isinstance(trigger, dict) or any(not isinstance(one, dict) for one in trigger.values()):
-        raise malformed("proto: syntax error: trigger is no object of objects")
-    periodic = trigger.get("periodic_schedule")
-    if periodic is None:
-        return dict(trigger)
-    interval = str(periodic.get("interval_second", 0))
-    return {**trigger, "periodic_schedule": {**periodic, "interval_second": interval}}
+    trigger = {name: message(given, name) for name in given}
+    if "periodic_schedule" not in trigger:
+        return trigger
+    periodic = trigger["periodic_schedule"]
+    return {**trigger, "periodic_schedule": {**periodic, "interval_second": _integer(periodic, "interval_second")}}
+
+
+def _integer(members: Mapping[str, Any], name: str) -> str:
+    """A 64-bit number, which JSON of protocol buffers has as text or as a number."""
+    given = str(members.get(name, 0))
+    if not re.fullmatch("-?[0-9]{1,18}", given):
+        raise malformed(f"proto: invalid value for int64 field {name}: {given}")
+    return given
 
 
 def _read_source(call: Call, members: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """How the document says what is run, and the spec that parameters must fit now."""
-    reference = members.get("pipeline_version_reference") or {}
+    reference = message(members, "pipeline_version_reference")
     pipeline = text(reference, "pipeline_id")
     if pipeline and not reference.get("pipeline_version_id") and "pipeline_spec" not in members:
         version = latest_version(call.backend, pipeline)

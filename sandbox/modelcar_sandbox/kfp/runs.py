@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from modelcar_sandbox.kfp.call import Backend, new_id, text, without_empty
+from modelcar_sandbox.kfp.call import Backend, message, new_id, text, without_empty
 from modelcar_sandbox.kfp.nodes import fnv1a
 from modelcar_sandbox.kfp.pipeline_calls import latest_version
 from modelcar_sandbox.kfp.pipeline_spec import check_parameters, check_spec, pipeline_name
-from modelcar_sandbox.kfp.refusal import Refusal, internal, malformed
+from modelcar_sandbox.kfp.refusal import Refusal, internal
 from modelcar_sandbox.kfp.store import Kind, Record
 from modelcar_sandbox.kfp.times import NEVER, read_time, write_time
 
@@ -69,7 +69,7 @@ def read_source(backend: Backend, members: Mapping[str, Any]) -> Source:
     Raises:
         Refusal: 500, there is no such thing; the real server means 404 and 400.
     """
-    reference = members.get("pipeline_version_reference") or {}
+    reference = message(members, "pipeline_version_reference")
     try:
         if "pipeline_spec" in members:
             spec = check_spec(members["pipeline_spec"])
@@ -98,10 +98,8 @@ def read_runtime_config(members: Mapping[str, Any], spec: Mapping[str, Any]) -> 
     Raises:
         Refusal: 400, a parameter is missing, unknown or of another type.
     """
-    config = members.get("runtime_config") or {}
-    if not isinstance(config, dict) or not isinstance(config.get("parameters") or {}, dict):
-        raise malformed("proto: syntax error: runtime_config is no object with parameters")
-    check_parameters(spec, config.get("parameters") or {})
+    config = message(members, "runtime_config")
+    check_parameters(spec, message(config, "parameters"))
     return without_empty(config)
 
 

@@ -8,14 +8,14 @@ Source: https://github.com/kubeflow/pipelines/tree/master/backend/src/crd/contro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from modelcar.errors import InvalidInput
 from modelcar_pipelines.kfp_cron import parse
-from modelcar_sandbox.kfp.refusal import invalid
+from modelcar_sandbox.kfp.refusal import invalid, malformed
 from modelcar_sandbox.kfp.store import Record
 from modelcar_sandbox.kfp.times import read_time
 
@@ -100,23 +100,30 @@ def check_trigger(trigger: Mapping[str, Any]) -> None:
     """
     match trigger:
         case {"cron_schedule": {"cron": str(expression)} as about}:
-            _check(lambda: parse(expression), f"Schedule cron is not supported({expression})")
+            _check_cron(expression)
         case {"periodic_schedule": {"interval_second": interval} as about}:
-            if not str(interval).isdecimal() or int(interval) < 1:
+            if int(interval) < 1:
                 raise invalid(f"Found invalid period schedule interval {interval}. Set at interval to least 1 second")
-        case {"cron_schedule": _} | {"periodic_schedule": _}:
-            raise invalid("Found invalid trigger: it has neither a cron expression nor an interval")
+        case {"cron_schedule": _}:
+            raise invalid("Schedule cron is not supported(): it is empty")
         case _:
             return
     for name in ("start_time", "end_time"):
-        _check(lambda name=name: _bound(about, name), f"Found invalid {name}")  # type: ignore[misc]
+        _check_bound(about, name)
 
 
-def _check(read: Callable[[], object], message: str) -> None:
+def _check_cron(expression: str) -> None:
     try:
-        read()
-    except (InvalidInput, ValueError, TypeError) as error:
-        raise invalid(f"{message}: {error}") from error
+        parse(expression)
+    except InvalidInput as error:
+        raise invalid(f"Schedule cron is not supported({expression}): {error}") from error
+
+
+def _check_bound(about: Mapping[str, Any], name: str) -> None:
+    try:
+        _bound(about, name)
+    except (ValueError, TypeError) as error:
+        raise malformed(f"proto: invalid google.protobuf.Timestamp value of {name}: {error}") from error
 
 
 def _bound(about: Mapping[str, Any], name: str) -> datetime | None:
