@@ -20,7 +20,8 @@ Deviations from a server: a step is a process of this machine in the environment
 container: its image, limits, and packages to install are not looked at. Secrets and config maps of the pipeline are
 ignored, so what they would set has to be in the environment already; nothing is mounted. At most 32 rounds of a loop
 run at once, and 4 of a loop without a limit; everything else runs one after the other. There is no cache. Placeholders
-in values, as opposed to the pipeline's own text, are left alone, where a server fills some of them in. A condition
+in values, as opposed to the pipeline's own text, are left alone, where a server fills some of them in; and a list in
+the middle of a text is written as JSON, where the step fails on a server. A condition
 that cannot be read is refused before the run begins, where a server fails in the middle. A step's exit code is its
 own, where a server's launcher makes each 1.
 """
