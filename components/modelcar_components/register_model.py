@@ -14,6 +14,7 @@ def register_model(
     commit_hash: str = "",
     registered_model: str = "",
     version: str = "",
+    recipe_key: str = "",
 ) -> NamedTuple(
     "Outputs",
     [
@@ -36,6 +37,7 @@ def register_model(
         commit_hash: The commit that it resolved to.
         registered_model: Name of the registered model; it is made if it is not there, and can never be renamed.
         version: Name of the model version; without one, the first 12 hex digits of the image's digest.
+        recipe_key: Which training the image came of; empty when it was not trained here.
 
     Returns:
         registered_model: Name of the registered model.
@@ -47,4 +49,12 @@ def register_model(
     from modelcar import steps
 
     fields = {"registered_model": registered_model, "version": version}
-    return steps.register_model(spec, fields, image=image, source=source, revision=revision, commit_hash=commit_hash)
+    return steps.register_model(
+        spec,
+        fields,
+        image=image,
+        source=source,
+        revision=revision,
+        commit_hash=commit_hash,
+        recipe_key=recipe_key,
+    )

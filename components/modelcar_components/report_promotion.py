@@ -24,6 +24,7 @@ def report_promotion(
     namespace: str = "",
     resolve_record: str = "",
     download_record: str = "",
+    retrain_record: str = "",
     push_record: str = "",
     register_record: str = "",
     patch_record: str = "",
@@ -46,7 +47,8 @@ def report_promotion(
         namespace: metadata.namespace of the InferenceService.
         resolve_record: What the step told.
         download_record: What the step told, if there was one.
-        push_record: What the step told.
+        retrain_record: What the step told, if there was one.
+        push_record: What the step told, if there was one.
         register_record: What the step told.
         patch_record: What the step told.
 
@@ -66,6 +68,7 @@ def report_promotion(
     records = {
         "resolve": resolve_record,
         "download": download_record,
+        "retrain": retrain_record,
         "push": push_record,
         "register": register_record,
         "patch": patch_record,

@@ -69,6 +69,7 @@ class Step:
         memory: Request and limit.
         secrets: Which of the secrets above it sees.
         retries: How often it is tried again.
+        tolerations: Keys of taints on nodes that it may run on.
     """
 
     title: str
@@ -77,6 +78,7 @@ class Step:
     memory: str = "512Mi"
     secrets: tuple[str, ...] = ()
     retries: int = RETRIES
+    tolerations: tuple[str, ...] = ()
 
 
 RESOLVE = Step("Resolve", 900, secrets=(HUB, GIT, REGISTRY, MODEL_REGISTRY))
@@ -84,6 +86,8 @@ DOWNLOAD = Step("Download", 6 * 3600, cpu="500m", memory="1Gi", secrets=(HUB,))
 PUSH = Step("Build and push", 6 * 3600, cpu="500m", memory="1Gi", secrets=(HUB, REGISTRY))
 REGISTER = Step("Register", 900, secrets=(REGISTRY, MODEL_REGISTRY))
 PATCH = Step("Patch", 900, secrets=(GIT, REGISTRY))
+RETRAIN = Step("Retrain", 24 * 3600, cpu="1", memory="8Gi", secrets=(HUB,), tolerations=("nvidia.com/gpu",))
+CHECK = Step("Check metrics", 900, retries=0)
 REPORT = Step("Report", 900, secrets=(GIT, REGISTRY))
 REPORT_FAILURE = Step("Report a failure", 900, retries=0)
 
@@ -111,6 +115,8 @@ def prepare(task: PipelineTask, step: Step) -> PipelineTask:
     kubernetes.empty_dir_mount(task, "tmp", "/tmp")  # noqa: S108 - the one place that a step writes to
     kubernetes.use_config_map_as_env(task, CONFIG, {name: name for name in SETTINGS}, optional=True)
     kubernetes.use_config_map_as_volume(task, CA, f"{MOUNTS}/ca", optional=True)
+    for key in step.tolerations:
+        kubernetes.add_toleration(task, key=key, operator="Exists", effect="NoSchedule")
     for secret in step.secrets:
         _SECRETS[secret](task)
     return task

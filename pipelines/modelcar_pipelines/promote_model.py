@@ -22,4 +22,4 @@ def promote_model(wanted: Wanted, scheduled: Any) -> None:
         resolved = tasks.resolve(wanted, scheduled)
         with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
             pushed = tasks.push(wanted, resolved)
-            tasks.deliver(wanted, resolved, pushed)
+            tasks.deliver(wanted, resolved, pushed.outputs["image"], {"push_record": pushed.outputs["record"]})

@@ -24,4 +24,5 @@ def promote_model_workspace(wanted: Wanted, scheduled: Any) -> None:
         with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
             downloaded = tasks.download(wanted, resolved, f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/model")
             pushed = tasks.push_directory(wanted, resolved, downloaded.outputs["directory"])
-            tasks.deliver(wanted, resolved, pushed)
+            records = {"download_record": downloaded.outputs["record"], "push_record": pushed.outputs["record"]}
+            tasks.deliver(wanted, resolved, pushed.outputs["image"], records)

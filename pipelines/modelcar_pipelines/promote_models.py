@@ -1,7 +1,6 @@
 """`promote-models`: several models in one run; one that fails does not stop the others."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: kfp reads the annotations of a pipeline as types.
 from kfp import dsl
 
 from modelcar_pipelines import tasks
@@ -30,4 +29,4 @@ def promote_models(specs: list[str] = []) -> None:  # noqa: B006 - KFP reads the
         resolved = tasks.resolve(wanted)
         with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
             pushed = tasks.push(wanted, resolved)
-            tasks.deliver(wanted, resolved, pushed)
+            tasks.deliver(wanted, resolved, pushed.outputs["image"], {"push_record": pushed.outputs["record"]})

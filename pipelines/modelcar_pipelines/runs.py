@@ -94,6 +94,11 @@ def start_run(server: Server, version: Version, parameters: Mapping[str, object]
     return _run(server.call(server.runs.run_service_create_run, body))
 
 
+def default_run_name(name: str) -> str:
+    """What people call a run that nobody named: the pipeline and the time."""
+    return f"{name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def find_latest(server: Server, name: str) -> Version:
     """The version that runs when none is named.
 

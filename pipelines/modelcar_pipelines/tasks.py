@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kfp import dsl
@@ -74,11 +75,26 @@ def push_directory(wanted: Wanted, resolved: PipelineTask, directory: Any) -> Pi
     return prepare(task, platform.PUSH)
 
 
-def deliver(wanted: Wanted, resolved: PipelineTask, pushed: PipelineTask) -> None:
-    """Register, patch and report an image."""
+def deliver(
+    wanted: Wanted, resolved: PipelineTask, image: Any, records: Mapping[str, Any], recipe_key: Any = ""
+) -> None:
+    """Register, patch and report an image.
+
+    Args:
+        wanted: What to promote.
+        resolved: The first task.
+        image: `registry/repository@sha256:…`, an output.
+        records: What earlier tasks told beside the first, by the report's names.
+        recipe_key: Which training the image came of; empty when it was not trained here.
+    """
     source = {"source": resolved.outputs["source"], "commit_hash": resolved.outputs["commit_hash"]}
-    image = pushed.outputs["image"]
-    registered = register_model(**wanted.take(_NAMES), **source, image=image, revision=resolved.outputs["revision"])
+    registered = register_model(
+        **wanted.take(_NAMES),
+        **source,
+        image=image,
+        revision=resolved.outputs["revision"],
+        recipe_key=recipe_key,
+    )
     version = {name: registered.outputs[name] for name in ("registered_model", "version", "model_version_id")}
     patched = patch_inference_service(
         **wanted.take(_WHERE),
@@ -95,9 +111,9 @@ def deliver(wanted: Wanted, resolved: PipelineTask, pushed: PipelineTask) -> Non
         image=image,
         commit=patched.outputs["commit"],
         resolve_record=resolved.outputs["record"],
-        push_record=pushed.outputs["record"],
         register_record=registered.outputs["record"],
         patch_record=patched.outputs["record"],
+        **records,
     )
     for task, step in ((registered, platform.REGISTER), (patched, platform.PATCH), (reported, platform.REPORT)):
         prepare(task, step)

@@ -1,7 +1,6 @@
 """What a promotion is asked for, as pipelines take it: a whole spec, or its fields, each a parameter of its own."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: kfp reads the annotations of a pipeline as types.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -91,10 +91,14 @@ class LayerPlan:
     @property
     def title(self) -> str:
         """A few words for people: the file's path, or how many there are."""
-        if not self.files:
-            return "directories"
-        first = self.files[0].path
-        return first if len(self.files) == 1 else f"{first} and {len(self.files) - 1} more"
+        return title_of([file.path for file in self.files])
+
+
+def title_of(paths: Sequence[str]) -> str:
+    """What people call a layer with these files."""
+    if not paths:
+        return "directories"
+    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
 class LayerStream:

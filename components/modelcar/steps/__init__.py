@@ -10,7 +10,9 @@ from modelcar.steps.download import Downloaded, download_model
 from modelcar.steps.patch import Patched, patch_inference_service
 from modelcar.steps.push import Pushed, build_and_push
 from modelcar.steps.register import Registered, register_model
+from modelcar.steps.report import report_failure, report_promotion
 from modelcar.steps.resolve import Resolved, resolve_model
+from modelcar.steps.retrain import ResolvedTraining, Retrained, check_metrics, resolve_training, retrain_model
 
 __all__ = [
     "Downloaded",
@@ -18,9 +20,16 @@ __all__ = [
     "Pushed",
     "Registered",
     "Resolved",
+    "ResolvedTraining",
+    "Retrained",
     "build_and_push",
+    "check_metrics",
     "download_model",
     "patch_inference_service",
     "register_model",
+    "report_failure",
+    "report_promotion",
     "resolve_model",
+    "resolve_training",
+    "retrain_model",
 ]

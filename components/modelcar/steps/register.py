@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 from modelcar.lineage import Provenance, registration_of
@@ -36,7 +37,14 @@ class Registered(NamedTuple):
 
 @step("Register")
 def register_model(
-    spec: str, fields: dict[str, str], *, image: str, source: str, revision: str = "", commit_hash: str = ""
+    spec: str,
+    fields: dict[str, str],
+    *,
+    image: str,
+    source: str,
+    revision: str = "",
+    commit_hash: str = "",
+    recipe_key: str = "",
 ) -> Registered:
     """Register an image as a version of a model, or find that it is; the image is read back from its registry first.
 
@@ -47,6 +55,7 @@ def register_model(
         source: Where the model comes from, without revision.
         revision: What was asked for.
         commit_hash: What it resolved to.
+        recipe_key: Which training it came of; empty without one.
 
     Raises:
         SystemExit: See `modelcar.steps.running.step`.
@@ -57,7 +66,7 @@ def register_model(
     provenance = Provenance(
         stored.image, stored.content_key, source, revision or None, commit_hash or None, stored.size_bytes
     )
-    registration = registration_of(wanted, provenance)
+    registration = replace(registration_of(wanted, provenance), recipe_key=recipe_key or None)
     # The manifest was read back by its digest a moment ago; there is nothing more to confirm.
     found = register(Connection.from_environment(wanted.url), registration, confirm=lambda: None)
     made = ", ".join(found.created) or "nothing: all of it was there"

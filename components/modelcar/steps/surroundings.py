@@ -34,7 +34,7 @@ def settle(env: MutableMapping[str, str] = os.environ, mounts: Path = MOUNTS) ->
         env.setdefault("REGISTRY_AUTH_FILE", str(logins))
     found = sorted((mounts / "ca").glob("*.crt"))
     if found and not any(env.get(name) for name in _BUNDLES):
-        env |= dict.fromkeys(_BUNDLES, _join(found))
+        env.update(dict.fromkeys(_BUNDLES, _join(found)))
 
 
 def make_access(connections: int = 8, env: MutableMapping[str, str] = os.environ) -> Access:

@@ -1,0 +1,243 @@
+"""The steps that tell people what a run did, or why it failed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelcar.delivery.inference_service import diff
+from modelcar.delivery.repository import open_repository
+from modelcar.errors import PromotionError
+from modelcar.image.layer import title_of
+from modelcar.image.manifest import layer_contents
+from modelcar.page import (
+    FailureReport,
+    ImageReport,
+    LayerReport,
+    MetricReport,
+    PatchReport,
+    Report,
+    SourceReport,
+    StepReport,
+    VersionReport,
+    render_html,
+    render_markdown,
+)
+from modelcar.promotion import target_of
+from modelcar.registering import look_up
+from modelcar.spec import InferenceServiceSpec, TrainingSpec
+from modelcar.steps.ended import EndedStep, find_ended_steps
+from modelcar.steps.fields import read_part
+from modelcar.steps.record import read_record
+from modelcar.steps.running import say, step
+from modelcar.steps.surroundings import make_access
+
+TITLES = {
+    "resolve": "Resolve",
+    "download": "Download",
+    "retrain": "Retrain",
+    "push": "Build and push",
+    "register": "Register",
+    "patch": "Patch",
+}
+"""Of the steps that a promotion consists of, by the names of their records."""
+_TASKS = {
+    "resolve-model": "Resolve",
+    "resolve-training": "Resolve",
+    "download-model": "Download",
+    "retrain-model": "Retrain",
+    "check-metrics": "Check metrics",
+    "build-and-push-modelcar": "Build and push",
+    "register-model": "Register",
+    "patch-inference-service": "Patch",
+    "report-promotion": "Report",
+}
+_SUCCESS = ("COMPLETE", "SUCCEEDED")
+"""What an exit handler is told of steps that all succeeded (measured: the first; kfp's documentation: the second)."""
+_NOTHING_NEW = "Nothing was new: no byte of the model was read or sent, no model version and no commit was made."
+
+
+@step("Report")
+def report_promotion(
+    spec: str,
+    fields: dict[str, str],
+    *,
+    image: str,
+    source: str,
+    commit_hash: str,
+    registered_model: str,
+    version: str,
+    model_version_id: str,
+    commit: str,
+    records: Mapping[str, str],
+    page: str,
+    summary: str,
+) -> None:
+    """Write the report of a promotion that has come to its end; layers and diff are looked up, for they are long.
+
+    Args:
+        spec: A PromotionSpec as YAML or JSON, of which `inferenceService` counts; blank when the fields say it.
+        fields: Single fields.
+        image: `registry/repository@sha256:…`.
+        source: Where the model comes from, without revision.
+        commit_hash: The source's commit; empty where it has none.
+        registered_model: Name in the Model Registry.
+        version: Name in the Model Registry.
+        model_version_id: In the Model Registry.
+        commit: In git; empty when the manifest had the image without a commit of ours.
+        records: What the steps told, by the names in `TITLES`; empty for a step that there was not.
+        page: File for the HTML.
+        summary: File for the Markdown.
+
+    Raises:
+        SystemExit: See `modelcar.steps.running.step`.
+    """
+    part = read_part(spec, ("inferenceService", "training"), fields)
+    where: InferenceServiceSpec = part["inference_service"]
+    told = {name: read_record(record) for name, record in records.items()}
+    resolved, pushed, registered, patched = (told[name] for name in ("resolve", "push", "register", "patch"))
+    reported = _image(image, pushed)
+    report = Report(
+        title=f"{where.name}: {registered_model} {version}",
+        state="SUCCEEDED",
+        sentence=_sentence(where, pushed, registered, patched),
+        steps=tuple(
+            StepReport(TITLES[name], "SUCCEEDED", record.get("seconds")) for name, record in told.items() if record
+        ),
+        source=SourceReport(source, commit_hash or None, resolved["files"], resolved["size_bytes"], **_hub(os.environ)),
+        image=reported,
+        version=VersionReport(
+            registered_model,
+            version,
+            {"model_version": model_version_id, "model_artifact": registered["artifact_id"]},
+            tuple(registered["created"]),
+        ),
+        patch=_patch(where, commit, changed=patched["changed"]),
+        metrics=_metrics(told["retrain"].get("metrics", {}), part.get("training")),
+    )
+    write_report(report, Path(page), Path(summary))
+
+
+@step("Report a failure")
+def report_failure(*, state: str, job: str, page: str, summary: str) -> None:
+    """Write why a run failed: which step, what it said, and what to do. Nothing failed: write that.
+
+    Args:
+        state: How the run's steps ended, as KFP tells its exit handlers.
+        job: Name of the run's workflow.
+        page: File for the HTML.
+        summary: File for the Markdown.
+
+    Raises:
+        SystemExit: See `modelcar.steps.running.step`.
+    """
+    if state in _SUCCESS:
+        report = Report("Promotion", "SUCCEEDED", "No step failed. The step Report has what was done.")
+    else:
+        report = describe_failure(*_look_for_steps(job))
+    write_report(report, Path(page), Path(summary))
+
+
+def describe_failure(steps: list[EndedStep], unknown: str = "") -> Report:
+    """The report of a run that failed.
+
+    Args:
+        steps: As far as they are known.
+        unknown: Why they are not.
+    """
+    failed = [one for one in steps if one.state == "FAILED"]
+    titles = ", ".join(dict.fromkeys(_title(one) for one in failed))
+    sentence = f"{titles} failed." if titles else f"A step failed; {unknown or 'its log says why'}."
+    first = failed[0] if failed else None
+    return Report(
+        title="Promotion",
+        state="FAILED",
+        sentence=sentence,
+        steps=tuple(StepReport(_title(one), _state(one), one.seconds, _note(one)) for one in steps),
+        failure=_failure(first) if first is not None else None,
+    )
+
+
+def write_report(report: Report, page: Path, summary: Path) -> None:
+    """Write a report in both forms, and its sentence to the log."""
+    for path, text in ((page, render_html(report)), (summary, render_markdown(report))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    say(report.sentence)
+
+
+def _look_for_steps(job: str) -> tuple[list[EndedStep], str]:
+    try:
+        return find_ended_steps(job), ""
+    except PromotionError as error:
+        say(f"{error}. {error.hint or ''}".strip())
+        return [], f"{error}"
+
+
+def _failure(failed: EndedStep) -> FailureReport:
+    if failed.note is not None:
+        return FailureReport(failed.note.step, failed.note.message, failed.note.hint, failed.note.exit_code)
+    return FailureReport(_title(failed), failed.reason or "it said nothing", "Look at the step's log.")
+
+
+def _title(ended: EndedStep) -> str:
+    return ended.note.step if ended.note is not None else _TASKS.get(ended.task, ended.task)
+
+
+def _note(ended: EndedStep) -> str:
+    return ended.note.message if ended.note is not None else ended.reason
+
+
+def _state(ended: EndedStep) -> Any:
+    return ended.state if ended.state in ("SUCCEEDED", "FAILED", "SKIPPED") else "RUNNING"
+
+
+def _image(image: str, pushed: Mapping[str, Any]) -> ImageReport:
+    layers = []
+    stored = look_up(image, make_access()).layers
+    for layer, reused in zip(stored, pushed.get("reused", "1" * len(stored)), strict=True):
+        contents = layer_contents(layer)
+        title = "base image" if contents is None else title_of([content.path for content in contents])
+        layers.append(LayerReport(title, layer.size_bytes, reused == "1"))
+    return ImageReport(
+        image,
+        layers=tuple(layers),
+        bytes_read=pushed.get("bytes_read", 0),
+        bytes_uploaded=pushed.get("bytes_uploaded", 0),
+        bytes_reused=sum(layer.size_bytes for layer in layers if layer.reused),
+    )
+
+
+def _patch(where: InferenceServiceSpec, commit: str, *, changed: bool) -> PatchReport:
+    shown = ""
+    if changed:
+        with open_repository(target_of(where)) as repository:
+            before, after = (repository.read(name).text for name in (f"{commit}^", commit))
+            shown = diff(before, after, where.path)
+    return PatchReport(where.path, where.branch, where.repository, commit or None, changed, shown)
+
+
+def _sentence(
+    where: InferenceServiceSpec, pushed: Mapping[str, Any], registered: Mapping[str, Any], patched: Mapping[str, Any]
+) -> str:
+    if not (pushed.get("bytes_read") or pushed.get("bytes_uploaded") or registered["created"] or patched["changed"]):
+        return _NOTHING_NEW
+    if patched["changed"]:
+        return f"{where.path} on {where.branch} names the new image; Argo CD rolls it out."
+    return f"{where.path} on {where.branch} named this image already; no commit was made."
+
+
+def _metrics(measured: Mapping[str, float], training: TrainingSpec | None) -> dict[str, MetricReport]:
+    floors = training.floors if training is not None else {}
+    return {
+        name: MetricReport(
+            value, floors[name].bound if name in floors else None, name not in floors or floors[name].holds(value)
+        )
+        for name, value in measured.items()
+    }
+
+
+def _hub(env: Mapping[str, str]) -> dict[str, str]:
+    return {"hub": env["HF_ENDPOINT"]} if env.get("HF_ENDPOINT") else {}

@@ -1,0 +1,250 @@
+"""The steps of a retraining: whether anything is new, the training itself, and whether its metrics are good enough."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from modelcar.delivery.inference_service import digest_of, is_same_image
+from modelcar.delivery.repository import Repository, open_repository
+from modelcar.delivery.trailers import IMAGE_DIGEST
+from modelcar.display import LineProgress
+from modelcar.errors import Held, InvalidInput
+from modelcar.metrics import decide, read_metrics
+from modelcar.model_registry.client import Connection
+from modelcar.model_registry.recipes import TrainedVersion, find_by_recipe
+from modelcar.model_registry.registration import check
+from modelcar.promotion import describe_hold, target_of
+from modelcar.recipe import Recipe, compute_recipe_key, identify
+from modelcar.retry import CONTACT_ATTEMPTS, retry
+from modelcar.schedule import find_wrong_hour
+from modelcar.snapshot import ModelSnapshot, Source
+from modelcar.sources.open import open_source
+from modelcar.spec import ModelSpec, TrainingSpec
+from modelcar.steps.fields import read_part, read_whole
+from modelcar.steps.record import write_record
+from modelcar.steps.running import LONGEST_OUTPUT_BYTES, say, step
+from modelcar.training import METRICS, Job, train
+from modelcar.workspace.download import download
+
+TRAIN, DELIVER, SKIP = "train", "deliver", "skip"
+_LONGEST_METRICS = LONGEST_OUTPUT_BYTES - 100
+
+
+class ResolvedTraining(NamedTuple):
+    """What later steps are given.
+
+    Attributes:
+        action: `train`; `deliver` when a trained image is registered already and git does not have it yet; `skip`.
+        source: The base model, without revision.
+        revision: What was asked for.
+        commit_hash: What it resolved to; empty where the source has no commits.
+        data_commit: Commit of the data; empty where it has none.
+        recipe_key: Which training this is, 64 hex digits.
+        trainer_image: What trains in.
+        image: What an earlier training of this key became, as `registry/repository@sha256:…`; empty without one.
+        serving: The storageUri that the manifest has.
+        record: For the report.
+    """
+
+    action: str
+    source: str
+    revision: str
+    commit_hash: str
+    data_commit: str
+    recipe_key: str
+    trainer_image: str
+    image: str
+    serving: str
+    record: str
+
+
+class Retrained(NamedTuple):
+    """What later steps are given.
+
+    Attributes:
+        directory: `file:///…` of the trained model.
+        metrics: Path of the file with the metrics.
+        record: For the report.
+    """
+
+    directory: str
+    metrics: str
+    record: str
+
+
+@step("Resolve")
+def resolve_training(
+    spec: str, fields: dict[str, str], *, step_image: str, scheduled: str = "", created_at: str = ""
+) -> ResolvedTraining:
+    """Find out whether base model, data or recipe are new, and check what can be checked before hours of training.
+
+    Args:
+        spec: A PromotionSpec with `training`, as YAML or JSON.
+        fields: Single fields, by the names in `modelcar.steps.fields.KEYS`.
+        step_image: What trains in when the spec names no image.
+        scheduled: The schedule that started the run; empty without one.
+        created_at: When the run was made, RFC 3339.
+
+    Raises:
+        SystemExit: See `modelcar.steps.running.step`.
+    """
+    started = time.monotonic()
+    if scheduled and (reason := find_wrong_hour(scheduled, created_at)) is not None:
+        return _skip(started, reason)
+    wanted = read_whole(spec, fields)
+    training = _required(wanted.training)
+    if wanted.hold is not None:
+        if scheduled:
+            return _skip(started, describe_hold(wanted))
+        raise Held(describe_hold(wanted), hint="Take hold out of the spec.")
+    say(f"checking {wanted.inference_service.repository} and {wanted.model_registry.url}")
+    registry = Connection.from_environment(wanted.model_registry.url)
+    check(registry, wanted.model_registry.registered_model, wanted.model_registry.version)
+    with open_repository(target_of(wanted.inference_service)) as repository:
+        serving = repository.read().storage_uri
+        repository.check_write_access()
+        say(f"looking at {wanted.model.source} and {training.data}")
+        base, base_source = _look(_model_source(wanted.model))
+        data, data_source = _look(_data_source(training))
+        identities = identify(base, base_source), identify(data, data_source)
+        key = compute_recipe_key(*identities, Recipe.of(training))
+        earlier = find_by_recipe(registry, wanted.model_registry.registered_model, key)
+        action, reason = _decide(earlier, repository, serving)
+    say(f"recipe key {key}: {reason}")
+    return ResolvedTraining(
+        action,
+        base.uri,
+        base.revision or "",
+        base.commit_hash or "",
+        data.commit_hash or "",
+        key,
+        str(training.image) if training.image is not None else step_image,
+        earlier.uri.removeprefix("oci://") if earlier is not None else "",
+        serving,
+        write_record(
+            started,
+            files=len(base.files),
+            size_bytes=base.size_bytes,
+            **({"skipped": reason[:200]} if action == SKIP else {}),
+        ),
+    )
+
+
+@step("Retrain")
+def retrain_model(
+    spec: str, fields: dict[str, str], *, data_commit: str, recipe_key: str, directory: str
+) -> tuple[Retrained, Mapping[str, float]]:
+    """Train a model in a volume, or find that it was trained there.
+
+    Base model and data are downloaded beside it, checked; a directory that is mounted is read where it is.
+
+    Args:
+        spec: A PromotionSpec with `training`, as YAML or JSON, of which `model` and `training` count.
+        fields: Single fields; `source` and `revision` are what the first step found.
+        data_commit: Commit of the data, as the first step found it.
+        recipe_key: Which training this is.
+        directory: Absolute path in a volume; kept apart from everything else.
+
+    Returns:
+        Outputs, and what the training measured.
+
+    Raises:
+        SystemExit: See `modelcar.steps.running.step`.
+    """
+    started = time.monotonic()
+    part = read_part(spec, ("model", "training"), fields)
+    model: ModelSpec = part["model"]
+    training = _required(part.get("training"))
+    place = Path(directory)
+    base = _bring(*_look(_model_source(model)), place / "base", model.allow_pickle)
+    data = _bring(*_look(_data_source(training, data_commit)), place / "data", ())
+    job = Job(base, data, Recipe.of(training), recipe_key, model.allow, model.ignore, model.allow_pickle)
+    trained = train(job, place / "trained", tell=say)
+    say("trained already" if trained.was_done else f"trained in {trained.seconds:.0f} s")
+    record = write_record(started, trained=not trained.was_done, metrics=_choose(trained.metrics, training))
+    return Retrained(trained.model.as_uri(), str(place / "trained" / METRICS), record), trained.metrics
+
+
+@step("Check metrics")
+def check_metrics(spec: str, *, metrics: str) -> None:
+    """Stop the promotion when the training's metrics do not hold the spec's floors.
+
+    Args:
+        spec: A PromotionSpec with `training`, as YAML or JSON.
+        metrics: Path of the file that the training wrote.
+
+    Raises:
+        SystemExit: See `modelcar.steps.running.step`.
+    """
+    training = _required(read_part(spec, ("training",), {}).get("training"))
+    for result in decide(read_metrics(Path(metrics)), training.floors).results:
+        say(str(result))
+
+
+def _decide(earlier: TrainedVersion | None, repository: Repository, serving: str) -> tuple[str, str]:
+    """What is to be done, and why."""
+    if earlier is None:
+        return TRAIN, "nothing was trained with it yet"
+    if is_same_image(serving, earlier.uri):
+        return SKIP, f"nothing is new: version {earlier.version} came of it, and serves"
+    promoted = [commit for commit, digests in repository.history(IMAGE_DIGEST) if digest_of(earlier.uri) in digests]
+    if promoted:
+        # People win: what was put back, or followed by something else, is not put there again every night.
+        return SKIP, f"version {earlier.version} came of it, was promoted by {promoted[0][:12]}, and changed since"
+    return DELIVER, f"version {earlier.version} came of it, and is not in git yet"
+
+
+def _skip(started: float, reason: str) -> ResolvedTraining:
+    say(f"skipped: {reason}")
+    return ResolvedTraining(SKIP, "", "", "", "", "", "", "", "", write_record(started, skipped=reason[:200]))
+
+
+def _model_source(model: ModelSpec) -> Source:
+    return open_source(
+        model.source,
+        revision=model.revision,
+        allow=model.allow,
+        ignore=model.ignore,
+        allow_pickle=model.allow_pickle,
+    )
+
+
+def _data_source(training: TrainingSpec, commit: str = "") -> Source:
+    data = training.data.partition("@")[0] if commit else training.data
+    return open_source(data, revision=commit or training.data_revision)
+
+
+def _look(source: Source) -> tuple[ModelSnapshot, Source]:
+    return retry(source.snapshot, attempts=CONTACT_ATTEMPTS), source
+
+
+def _choose(metrics: Mapping[str, float], training: TrainingSpec) -> dict[str, float]:
+    """Metrics for the report, those with floors first, as many as a record has room for."""
+    ordered = sorted(metrics, key=lambda name: (name not in training.floors, name))
+    chosen: dict[str, float] = {}
+    for name in ordered:
+        if len(json.dumps({**chosen, name: metrics[name]})) > _LONGEST_METRICS:
+            break
+        chosen[name] = metrics[name]
+    return chosen
+
+
+def _bring(snapshot: ModelSnapshot, source: Source, directory: Path, allow_pickle: tuple[str, ...]) -> Path:
+    """Where the files are, downloaded when they are not on this machine."""
+    if snapshot.uri.startswith("file://"):
+        return Path(unquote(snapshot.uri.removeprefix("file://")))
+    progress = LineProgress(snapshot.size_bytes, say)
+    return download(snapshot, source, directory, allow_pickle=allow_pickle, progress=progress).directory
+
+
+def _required(training: TrainingSpec | None) -> TrainingSpec:
+    if training is None:
+        raise InvalidInput(
+            "the spec says nothing of a training", hint="Write its section training, or run promote-model instead."
+        )
+    return training
