@@ -16,7 +16,7 @@ ORDER = [
     {"cli"},
     {"options"},
     {"drawing", "steps"},
-    {"report", "display"},
+    {"report", "display", "page"},
     {"promotion", "registering"},
     {"build", "lineage", "training", "workspace"},
     {"push"},
@@ -25,8 +25,8 @@ ORDER = [
     {"base", "recipe"},
     {"spec", "sources", "image", "distribution", "model_registry", "delivery"},
     {"snapshot"},
-    {"reference", "retry", "jobs", "progress", "wire", "metrics", "quantities", "schedule"},
-    {"errors"},
+    {"bearer", "reference", "retry", "jobs", "progress", "wire", "metrics", "trainer", "quantities", "schedule"},
+    {"errors", "entry_point"},
 ]
 """Modules and packages of the library, top first; each imports from rows below its own only."""
 
