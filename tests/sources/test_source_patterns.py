@@ -125,3 +125,10 @@ def test_patterns_choose_what_huggingface_hub_chooses(paths: list[str], allow: l
     patterns = Patterns(tuple(allow), tuple(ignore))
     expected = list(filter_repo_objects(paths, allow_patterns=allow, ignore_patterns=ignore))
     assert [path for path in paths if patterns.reason_against(path) is None] == expected
+
+
+def test_a_data_set_is_taken_whole_but_for_clutter() -> None:
+    paths = ["a.jsonl", "train.bin", "original/b.pt", "x.safetensors", "x.h5", ".git/HEAD", ".cache/x", "d/x.lock"]
+    files, left_out = Patterns(is_model=False).select([ModelFile(path, 1) for path in paths], "data")
+    assert [file.path for file in files] == ["a.jsonl", "original/b.pt", "train.bin", "x.h5", "x.safetensors"]
+    assert [file.path for file in left_out] == [".cache/x", ".git/HEAD", "d/x.lock"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from modelcar.errors import ContentMismatch, UnsafeContent
-from modelcar.snapshot import ModelFile, ModelSnapshot
+from modelcar.snapshot import ModelFile, ModelSnapshot, Source
 from modelcar.sources.patterns import SAFETENSORS, find_match
 from modelcar.sources.safetensors import INDEX_SUFFIX, HeaderCheck, IndexCheck
 from modelcar.sources.signatures import SignatureCheck, describe_pickle
@@ -146,12 +146,38 @@ class ModelCheck:
             index.finish()
             self._keep_index(file.path, index.shards)
 
+    def look(self, file: ModelFile, source: Source) -> None:
+        """Read no more of a file than says whether it is sound, if it is what it seems: headers and indexes.
+
+        Raises:
+            UnsafeContent: The file must not go into an image.
+            SourceError: It cannot be read.
+        """
+        check: HeaderCheck | IndexCheck
+        if file.path.endswith(SAFETENSORS):
+            check = HeaderCheck(file)
+        elif file.path.endswith(INDEX_SUFFIX):
+            check = IndexCheck(file)
+        else:
+            self._settle(file.path)
+            return
+        with source.open(file) as blocks:
+            for block in blocks:
+                check.update(block)
+                if isinstance(check, HeaderCheck) and check.is_complete:
+                    break
+        check.finish()
+        if isinstance(check, HeaderCheck):
+            self._keep_tensors(file.path, check.tensors)
+        else:
+            self._keep_index(file.path, check.shards)
+
     def finish(self) -> None:
-        """All files were read or skipped: hold the indexes against the shards.
+        """All files were read, looked at or skipped: hold the indexes against the shards.
 
         Raises:
             UnsafeContent: A shard lacks a tensor that an index promises.
-            ValueError: A file was neither read to its end nor skipped.
+            ValueError: A file was neither read to its end, nor looked at, nor skipped.
         """
         if self._pending:
             raise ValueError(f"never checked: {', '.join(sorted(self._pending))}")

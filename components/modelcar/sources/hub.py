@@ -1,4 +1,4 @@
-"""Models on a Hugging Face Hub: `hf://org/name[@revision]`.
+"""Models on a Hugging Face Hub: `hf://org/name[@revision]`; and data sets, `hf://datasets/org/name[@revision]`.
 
 huggingface_hub gives metadata, addresses and headers (the token comes from HF_TOKEN, HF_TOKEN_PATH or a stored login);
 requests reads the bytes, because that costs an eighth of the CPU. Nothing is written to disk.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 SCHEME = "hf://"
+DATA_SCHEME = "hf://datasets/"
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_REVISION = "main"
 TIMEOUT_S = 30.0
@@ -35,7 +36,7 @@ _OTHER_KINDS = ("datasets", "spaces", "kernels", "buckets")
 
 
 class HubSource:
-    """One model repository at one revision; the commit is resolved by `snapshot`."""
+    """One repository of a model or a data set at one revision; the commit is resolved by `snapshot`."""
 
     def __init__(self, uri: str, revision: str | None, patterns: Patterns) -> None:
         """Read the URI; the Hub is not asked before `snapshot`.
@@ -43,18 +44,20 @@ class HubSource:
         Args:
             uri: `hf://org/name`, with `@revision` only when `revision` is None.
             revision: Branch, tag or commit; `main` when there is none in the URI either.
-            patterns: Which files to take.
+            patterns: Which files to take; of a data set when they say so.
 
         Raises:
-            InvalidReference: No repository can have this name, it is a data set, or there are two revisions.
+            InvalidReference: No repository can have this name, it is of another kind, or there are two revisions.
             InvalidInput: HF_ENDPOINT is not the address of a server.
         """
-        self._repository, written = _parse(uri)
+        self._kind, self._noun = ("model", "model") if patterns.is_model else ("dataset", "data set")
+        scheme = SCHEME if patterns.is_model else DATA_SCHEME
+        self._repository, written = _parse(uri, scheme)
         if written is not None and revision is not None and written != revision:
             raise InvalidReference(
                 f"{uri!r} names a revision, and so does revision {revision!r}", hint="Keep one of them."
             )
-        self._uri = SCHEME + self._repository
+        self._uri = scheme + self._repository
         self._revision = written or revision or DEFAULT_REVISION
         self._patterns = patterns
         self._endpoint = _endpoint()
@@ -78,11 +81,13 @@ class HubSource:
         """
         headers = self._headers()
         with self._errors(has_token="authorization" in headers):
-            info = self._api().model_info(self._repository, revision=self._revision, timeout=TIMEOUT_S)
+            info = self._api().repo_info(
+                self._repository, repo_type=self._kind, revision=self._revision, timeout=TIMEOUT_S
+            )
             commit_hash, gated = info.sha or "", bool(info.gated)
             if not _SHA1.fullmatch(commit_hash):
                 raise ValueError(commit_hash)
-            tree = f"{self._endpoint}/api/models/{self._repository}/tree/{commit_hash}"
+            tree = f"{self._endpoint}/api/{self._kind}s/{self._repository}/tree/{commit_hash}"
             found = list(_list_files(tree, headers))
         self._commit_hash = commit_hash
         files, left_out = self._patterns.select(found, self._uri)
@@ -100,12 +105,14 @@ class HubSource:
         from huggingface_hub import hf_hub_url
 
         commit_hash = cast(str, self._commit_hash)
-        url = hf_hub_url(self._repository, file.path, revision=commit_hash, endpoint=self._endpoint)
+        url = hf_hub_url(
+            self._repository, file.path, repo_type=self._kind, revision=commit_hash, endpoint=self._endpoint
+        )
         request = self._request(has_token="authorization" in headers, path=file.path)
         return RemoteFile(url, headers, file.size_bytes, request)
 
     def _request(self, *, has_token: bool, path: str | None = None) -> Request:
-        return Request(self._host, self._repository, self._revision, has_token, path)
+        return Request(self._host, self._repository, self._revision, has_token, path, self._noun)
 
     def _api(self) -> HfApi:
         _silence()
@@ -149,18 +156,22 @@ class HubSource:
             answer = error.response
             raise describe_refusal(answer.status_code, answer.headers, self._request(has_token=has_token)) from error
         except OfflineModeIsEnabled as error:
-            raise SourceError("HF_HUB_OFFLINE is set, and a model on a Hub was asked for", hint="Unset it.") from error
+            raise SourceError(
+                f"HF_HUB_OFFLINE is set, and a {self._noun} on a Hub was asked for", hint="Unset it."
+            ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise describe_outage(self._host, error) from error
         except (ValueError, KeyError, TypeError, AttributeError, InvalidReference) as error:
             raise SourceError(f"{self._host} does not answer as a Hugging Face Hub does", hint=ENDPOINT_HINT) from error
 
 
-def _parse(uri: str) -> tuple[str, str | None]:
+def _parse(uri: str, scheme: str) -> tuple[str, str | None]:
     """Repository and revision of an `hf://` URI."""
-    repository, at, revision = uri.removeprefix(SCHEME).partition("@")
-    if not uri.startswith(SCHEME) or (at and not revision):
-        raise InvalidReference(f"{uri!r} does not name a model", hint="Write hf://org/name, or hf://org/name@revision.")
+    what = "model" if scheme == SCHEME else "data set"
+    hint = f"Write {scheme}org/name, or {scheme}org/name@revision."
+    repository, at, revision = uri.removeprefix(scheme).partition("@")
+    if not uri.startswith(scheme) or (at and not revision):
+        raise InvalidReference(f"{uri!r} does not name a {what}", hint=hint)
     kind, _, rest = repository.partition("/")
     if kind == "models":
         raise InvalidReference(f"{uri!r} is not how a model is named", hint=f"Write hf://{rest}.")
@@ -175,10 +186,7 @@ def _parse(uri: str) -> tuple[str, str | None]:
     try:
         validate_repo_id(repository)
     except HFValidationError as error:
-        raise InvalidReference(
-            f"{repository!r} in {uri!r} is not the name of a model",
-            hint="Write hf://org/name, or hf://org/name@revision.",
-        ) from error
+        raise InvalidReference(f"{repository!r} in {uri!r} is not the name of a {what}", hint=hint) from error
     return repository, revision or None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelcar.errors import InvalidReference
 from modelcar.snapshot import Source
-from modelcar.sources.hub import HubSource
+from modelcar.sources.hub import DATA_SCHEME, HubSource
 from modelcar.sources.local import LocalSource
 from modelcar.sources.patterns import Patterns
 
@@ -41,6 +41,32 @@ def open_source(
         return HubSource(uri, revision, patterns)
     if not uri.startswith("file:"):
         raise InvalidReference(f"{uri!r} is not the address of a model", hint=_suggestion(uri))
+    return _open_directory(uri, revision, patterns)
+
+
+def open_data(uri: str, *, revision: str | None = None) -> Source:
+    """Make the source that the URI of a data set names; nothing is asked or read before `Source.snapshot`.
+
+    Args:
+        uri: `file:///dir` or `hf://datasets/org/name[@revision]`.
+        revision: Branch, tag or commit, when the URI names none.
+
+    Raises:
+        InvalidReference: An unknown scheme, a name that cannot be right, or a revision where there are none.
+        InvalidInput: HF_ENDPOINT is not the address of a server.
+    """
+    patterns = Patterns(is_model=False)
+    if uri.startswith(DATA_SCHEME):
+        return HubSource(uri, revision, patterns)
+    if not uri.startswith("file:"):
+        raise InvalidReference(
+            f"{uri!r} is not the address of a data set",
+            hint="Write file:///dir for a directory, or hf://datasets/org/name for a Hub.",
+        )
+    return _open_directory(uri, revision, patterns)
+
+
+def _open_directory(uri: str, revision: str | None, patterns: Patterns) -> LocalSource:
     if revision is not None:
         raise InvalidReference(f"{uri!r} is a directory and has no revisions", hint=f"Leave {revision!r} out.")
     return LocalSource(uri, patterns)

@@ -3,8 +3,11 @@
 Patterns work as those of huggingface_hub do: `*` also matches `/`, case counts, a pattern that ends in `/` means
 everything below. First `allow`, then `ignore`. Without `allow` the defaults below leave out what no server reads:
 
-- `DEFAULT_IGNORE`: traces of git and of download tools, copies of the weights for other programs, training state.
+- `DEFAULT_IGNORE`: traces of git and of download tools (`CLUTTER`), copies of the weights for other programs,
+  training state.
 - `OTHER_FORMATS`, only when safetensors are there: the same weights once more, for other frameworks.
+
+A data set is taken whole, but for `CLUTTER`: a file that is no part of a model may be a part of the data.
 
 With `allow`, what it names is taken and both lists are left alone. Pickles have their own rule in both cases: beside
 safetensors in the same directory they are left out; elsewhere they are refused; `allow_pickle` names those to take.
@@ -30,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _TRAINING_STATE = ("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "rng_state*.pth")
 
-DEFAULT_IGNORE: tuple[str, ...] = (
+CLUTTER: tuple[str, ...] = (
     ".git/",
     ".gitattributes",
     ".gitignore",
@@ -39,6 +42,10 @@ DEFAULT_IGNORE: tuple[str, ...] = (
     ".DS_Store",
     "*.lock",
     "*.incomplete",
+)
+
+DEFAULT_IGNORE: tuple[str, ...] = (
+    *CLUTTER,
     "original/",  # Llama's checkpoints as Meta's own code reads them
     "metal/",  # gpt-oss for Apple's GPUs
     *_TRAINING_STATE,
@@ -75,11 +82,13 @@ class Patterns:
         allow: Only these; everything when empty.
         ignore: Of those, not these.
         allow_pickle: Pickle files that are wanted all the same; names none that the others leave out.
+        is_model: Whether the defaults are those for a model; else those for a data set.
     """
 
     allow: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allow_pickle: tuple[str, ...] = ()
+    is_model: bool = True
 
     def reason_against(self, path: str) -> str | None:
         """Why a file of this path is left out whatever else is there; None when it is not."""
@@ -92,7 +101,7 @@ class Patterns:
         for name in names:
             if pattern := find_match(name, self.ignore):
                 return f"ignore pattern {pattern}"
-            if not self.allow and (pattern := find_match(name, DEFAULT_IGNORE)):
+            if not self.allow and (pattern := find_match(name, DEFAULT_IGNORE if self.is_model else CLUTTER)):
                 return f"default pattern {pattern}"
         return None
 
@@ -115,7 +124,7 @@ class Patterns:
         if not files:
             raise SourceNotFound(f"{where} has no files", hint="Name the directory or repository that holds the model.")
         reasons = {file.path: reason for file in files if (reason := self.reason_against(file.path))}
-        if not self.allow:
+        if self.is_model and not self.allow:
             reasons |= _other_formats(_without(files, reasons))
         pickles = [f.path for f in _without(files, reasons) if self._is_unwanted_pickle(f.path)]
         beside = {dirname(f.path) for f in _without(files, reasons) if f.path.endswith(SAFETENSORS)}
@@ -134,7 +143,7 @@ class Patterns:
         return tuple(sorted(kept, key=utf8_order)), tuple(sorted(left_out, key=utf8_order))
 
     def _is_unwanted_pickle(self, path: str) -> bool:
-        return is_pickle_name(path) and find_match(path, self.allow_pickle) is None
+        return self.is_model and is_pickle_name(path) and find_match(path, self.allow_pickle) is None
 
     def _blame(self) -> str:
         """The patterns, as the end of a sentence."""

@@ -28,6 +28,7 @@ class Request:
         revision: Branch, tag or commit.
         has_token: Whether a token went along.
         path: Of the file; None when the repository was asked for.
+        kind: What the repository holds: "model" or "data set".
     """
 
     host: str
@@ -35,9 +36,10 @@ class Request:
     revision: str
     has_token: bool
     path: str | None = None
+    kind: str = "model"
 
     def __str__(self) -> str:
-        return f"{self.path} of {self.repository}" if self.path is not None else f"the model {self.repository}"
+        return f"{self.path} of {self.repository}" if self.path is not None else f"the {self.kind} {self.repository}"
 
 
 def describe_refusal(status: int, headers: Mapping[str, str], request: Request) -> SourceError:
@@ -59,7 +61,7 @@ def describe_refusal(status: int, headers: Mapping[str, str], request: Request) 
 
 
 def describe_failure(status: int, headers: Mapping[str, str], host: str, what: str) -> SourceError:
-    """Make an error of an answer that says nothing about the model.
+    """Make an error of an answer that says nothing about the repository.
 
     Args:
         status: HTTP status.
@@ -92,16 +94,16 @@ def describe_outage(host: str, error: BaseException) -> SourceError:
 
 def _missing(request: Request) -> SourceError:
     hint = (
-        "Check the name; if the model is private, use a token that may read it."
+        f"Check the name; if the {request.kind} is private, use a token that may read it."
         if request.has_token
-        else "Check the name; if the model is private, set HF_TOKEN to a token that may read it."
+        else f"Check the name; if the {request.kind} is private, set HF_TOKEN to a token that may read it."
     )
-    return SourceNotFound(f"{request.host} has no model {request.repository}, or it is private", hint=hint)
+    return SourceNotFound(f"{request.host} has no {request.kind} {request.repository}, or it is private", hint=hint)
 
 
 def _gated(request: Request) -> SourceError:
     return SourceAccessDenied(
-        f"the model {request.repository} on {request.host} is gated, "
+        f"the {request.kind} {request.repository} on {request.host} is gated, "
         + ("and the token's account was not let in" if request.has_token else "and there is no token"),
         hint="Accept its terms on its page, and set HF_TOKEN to a token of that account.",
     )
@@ -109,8 +111,8 @@ def _gated(request: Request) -> SourceError:
 
 def _no_revision(request: Request) -> SourceError:
     return SourceNotFound(
-        f"the model {request.repository} has no revision {request.revision!r}",
-        hint="Name a branch, a tag or a commit of the model.",
+        f"the {request.kind} {request.repository} has no revision {request.revision!r}",
+        hint=f"Name a branch, a tag or a commit of the {request.kind}.",
     )
 
 

@@ -1,10 +1,10 @@
-"""A Hub on this machine: serves model repositories to the unmodified huggingface_hub, with commits that stay.
+"""A Hub on this machine: serves models and data sets to the unmodified huggingface_hub, with commits that stay.
 
 `Hub` publishes and reads repositories on disk, `create_app` serves them. Hashes are those that git would give.
 
 Where it differs from huggingface.co:
 
-- Only what reading a model needs: no uploads over HTTP, no search, no datasets, no spaces, no Xet. A new commit comes
+- Only what reading one needs: no uploads over HTTP, no search, no spaces, no Xet. A new commit comes
   from `Hub.publish`.
 - Large files are sent from this server too, below `/cdn/`, where the real one redirects to another host. The signed
   address expires just as there.

@@ -17,7 +17,7 @@ class User:
 
     Attributes:
         name: What `whoami` answers.
-        repositories: Ids of the private and gated repositories that they may read.
+        repositories: Ids of the private and gated repositories that they may read, as the store has them.
     """
 
     name: str

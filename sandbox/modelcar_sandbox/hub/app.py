@@ -18,7 +18,7 @@ from werkzeug.wsgi import FileWrapper
 from modelcar_sandbox.hub import documents
 from modelcar_sandbox.hub.access import Refusal, UrlSigner, User, check_readable, check_visible, find_user
 from modelcar_sandbox.hub.objects import Commit, RepositoryFile
-from modelcar_sandbox.hub.store import BLOCK_BYTES, Hub, Settings
+from modelcar_sandbox.hub.store import BLOCK_BYTES, DATASETS, Hub, Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,19 +26,27 @@ if TYPE_CHECKING:
 ENTRIES_PER_PAGE = 1000
 LINK_LIFETIME_S = 3600
 
-_MODEL = "/api/models/<organisation>/<name>"
+_REPOSITORY = "/api/<any(models, datasets):kind>/<organisation>/<name>"
 _RULES = Map(
     [
         Rule("/api/whoami-v2", methods=["GET"], endpoint="whoami"),
         Rule("/api/agent-harnesses", methods=["GET"], endpoint="agent_harnesses"),
-        Rule(_MODEL, methods=["GET"], endpoint="model_info"),
-        Rule(f"{_MODEL}/revision/<revision>", methods=["GET"], endpoint="model_info"),
-        Rule(f"{_MODEL}/refs", methods=["GET"], endpoint="references"),
-        Rule(f"{_MODEL}/tree/<revision>", methods=["GET"], endpoint="tree"),
-        Rule(f"{_MODEL}/tree/<revision>/<path:path>", methods=["GET"], endpoint="tree"),
-        Rule(f"{_MODEL}/paths-info/<revision>", methods=["POST"], endpoint="paths_info"),
-        Rule("/<organisation>/<name>/resolve/<revision>/<path:path>", methods=["GET"], endpoint="resolve"),
-        Rule("/cdn/<organisation>/<name>/<commit_hash>/<sha256>", methods=["GET"], endpoint="cdn"),
+        Rule(_REPOSITORY, methods=["GET"], endpoint="info"),
+        Rule(f"{_REPOSITORY}/revision/<revision>", methods=["GET"], endpoint="info"),
+        Rule(f"{_REPOSITORY}/refs", methods=["GET"], endpoint="references"),
+        Rule(f"{_REPOSITORY}/tree/<revision>", methods=["GET"], endpoint="tree"),
+        Rule(f"{_REPOSITORY}/tree/<revision>/<path:path>", methods=["GET"], endpoint="tree"),
+        Rule(f"{_REPOSITORY}/paths-info/<revision>", methods=["POST"], endpoint="paths_info"),
+        *(
+            Rule(
+                f"{prefix}/<organisation>/<name>/resolve/<revision>/<path:path>",
+                methods=["GET"],
+                endpoint="resolve",
+                defaults={"kind": kind},
+            )
+            for prefix, kind in (("", "models"), ("/datasets", "datasets"))
+        ),
+        Rule("/cdn/<path:repo_id>/<commit_hash>/<sha256>", methods=["GET"], endpoint="cdn"),
     ],
     merge_slashes=False,
 )
@@ -104,20 +112,22 @@ class _Application:
     def _agent_harnesses(self, _: Request) -> Response:
         return _json({"standardEnvVars": [], "harnesses": {}})
 
-    def _model_info(self, request: Request, organisation: str, name: str, revision: str = "main") -> Response:
-        repo_id, settings, _ = self._open(request, organisation, name)
+    def _info(self, request: Request, kind: str, organisation: str, name: str, revision: str = "main") -> Response:
+        repo_id, settings, _ = self._open(request, kind, organisation, name)
         commit = created = self._commit(repo_id, revision)
         while created.parent:
             created = self._commit(repo_id, created.parent)
         with_blobs = request.args.get("blobs", "").lower() in {"1", "true"}
-        return _json(documents.model_info(repo_id, settings, commit, created=created, with_blobs=with_blobs))
+        return _json(documents.describe(repo_id, settings, commit, created=created, with_blobs=with_blobs))
 
-    def _references(self, request: Request, organisation: str, name: str) -> Response:
-        repo_id, _, _ = self._open(request, organisation, name)
+    def _references(self, request: Request, kind: str, organisation: str, name: str) -> Response:
+        repo_id, _, _ = self._open(request, kind, organisation, name)
         return _json(documents.references(self._hub.references(repo_id)))
 
-    def _tree(self, request: Request, organisation: str, name: str, revision: str, path: str = "") -> Response:
-        repo_id, _, _ = self._open(request, organisation, name)
+    def _tree(
+        self, request: Request, kind: str, organisation: str, name: str, revision: str, path: str = ""
+    ) -> Response:
+        repo_id, _, _ = self._open(request, kind, organisation, name)
         commit = self._commit(repo_id, revision)
         recursive = request.args.get("recursive", "").lower() in {"1", "true"}
         entries = documents.tree(commit, path.strip("/"), recursive=recursive)
@@ -133,12 +143,12 @@ class _Application:
             response.headers["Link"] = f'<{request.base_url}?{urlencode(query)}>; rel="next"'
         return response
 
-    def _paths_info(self, request: Request, organisation: str, name: str, revision: str) -> Response:
-        repo_id, _, _ = self._open(request, organisation, name)
+    def _paths_info(self, request: Request, kind: str, organisation: str, name: str, revision: str) -> Response:
+        repo_id, _, _ = self._open(request, kind, organisation, name)
         return _json(documents.paths_info(self._commit(repo_id, revision), request.form.getlist("paths")))
 
-    def _resolve(self, request: Request, organisation: str, name: str, revision: str, path: str) -> Response:
-        repo_id, settings, user = self._open(request, organisation, name)
+    def _resolve(self, request: Request, kind: str, organisation: str, name: str, revision: str, path: str) -> Response:
+        repo_id, settings, user = self._open(request, kind, organisation, name)
         check_readable(repo_id, settings, user)
         commit = self._commit(repo_id, revision)
         file = next((file for file in commit.files if file.path == path), None)
@@ -151,17 +161,16 @@ class _Application:
         response.location = f"{request.host_url.rstrip('/')}{target}?{self._signer.query(target)}"
         return _describe(response, commit, file)
 
-    def _cdn(self, request: Request, organisation: str, name: str, commit_hash: str, sha256: str) -> Response:
+    def _cdn(self, request: Request, repo_id: str, commit_hash: str, sha256: str) -> Response:
         self._signer.check(request.path, request.args.get("Expires", ""), request.args.get("Signature", ""))
-        repo_id = f"{organisation}/{name}"
         commit = self._commit(repo_id, commit_hash)
         file = next(file for file in commit.files if file.sha256 == sha256)
         return _describe(self._send(request, repo_id, commit, file, etag=sha256), commit, file)
 
-    def _open(self, request: Request, organisation: str, name: str) -> tuple[str, Settings, User | None]:
+    def _open(self, request: Request, kind: str, organisation: str, name: str) -> tuple[str, Settings, User | None]:
         """The repository's id and settings, and who asks, when they may know of it."""
         user = find_user(self._tokens, request.headers.get("Authorization"))
-        repo_id = f"{organisation}/{name}"
+        repo_id = f"{DATASETS}{organisation}/{name}" if kind == "datasets" else f"{organisation}/{name}"
         return repo_id, check_visible(repo_id, self._hub.settings(repo_id), user), user
 
     def _commit(self, repo_id: str, revision: str) -> Commit:

@@ -9,26 +9,27 @@ import hashlib
 from pathlib import PurePosixPath
 
 from modelcar_sandbox.hub.objects import Commit, RepositoryFile, directory_ids
-from modelcar_sandbox.hub.store import References, Settings
+from modelcar_sandbox.hub.store import DATASETS, References, Settings
 
 Document = dict[str, object]
 
 
-def model_info(repo_id: str, settings: Settings, commit: Commit, *, created: Commit, with_blobs: bool) -> Document:
-    """What there is to know of a model at `commit`.
+def describe(repo_id: str, settings: Settings, commit: Commit, *, created: Commit, with_blobs: bool) -> Document:
+    """What there is to know of a model or a data set at `commit`.
 
     Args:
-        repo_id: `org/name`.
+        repo_id: `org/name`, or `datasets/org/name`.
         settings: Its visibility.
         commit: The one that the asked revision names.
         created: The repository's first commit.
         with_blobs: Whether each file comes with its size and ids.
     """
+    name = repo_id.removeprefix(DATASETS)
     return {
         "_id": hashlib.sha256(repo_id.encode()).hexdigest()[:24],
-        "id": repo_id,
-        "modelId": repo_id,
-        "author": repo_id.partition("/")[0],
+        "id": name,
+        **({"modelId": name} if name == repo_id else {}),
+        "author": name.partition("/")[0],
         "sha": commit.commit_hash,
         "createdAt": created.date,
         "lastModified": commit.date,

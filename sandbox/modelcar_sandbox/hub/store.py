@@ -2,7 +2,7 @@
 
 ::
 
-    <org>/<name>/settings.json      private, gated
+    <org>/<name>/settings.json      private, gated; a data set's directory is datasets/<org>/<name>
     <org>/<name>/refs.json          branches and tags
     <org>/<name>/commits/<hash>.json
     <org>/<name>/objects/<sha256>
@@ -32,8 +32,9 @@ BLOCK_BYTES = 1 << 20
 COMMIT_HASH = re.compile(r"[0-9a-f]{40}")
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+DATASETS = "datasets/"
 _REPOSITORY_ID = re.compile(f"{_PART}/{_PART}")
-_RESERVED_ORGANISATIONS = frozenset({"api", "cdn"})  # they begin paths of another meaning
+_RESERVED_ORGANISATIONS = frozenset({"api", "cdn", "datasets"})  # they begin paths of another meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,19 @@ class References:
 
 
 class Hub:
-    """Model repositories below one directory; several processes may publish and read at once."""
+    """Repositories below one directory; several processes may publish and read at once.
+
+    A model's id is `org/name`, a data set's `datasets/org/name`.
+    """
 
     def __init__(self, directory: Path) -> None:
         """Use `directory`, which need not be there yet; a repository `org/name` lies in `org/name` below it."""
         self.directory = directory
 
     def repositories(self) -> list[str]:
-        """Ids (`org/name`) of all repositories that hold a commit, sorted."""
-        return sorted(f"{path.parent.parent.name}/{path.parent.name}" for path in self.directory.glob("*/*/refs.json"))
+        """Ids of all repositories that hold a commit, sorted."""
+        found = [*self.directory.glob("*/*/refs.json"), *self.directory.glob(f"{DATASETS}*/*/refs.json")]
+        return sorted(path.parent.relative_to(self.directory).as_posix() for path in found)
 
     def publish(
         self,
@@ -83,7 +88,7 @@ class Hub:
         where `main` is.
 
         Args:
-            repo_id: `org/name`.
+            repo_id: `org/name`, or `datasets/org/name`.
             files: A directory, of which everything but `.git` is taken, or paths with their content or file.
             revision: The branch.
             private: See `Settings`; replaces what was said before.
@@ -161,7 +166,8 @@ class Hub:
 
 def is_repository_id(text: str) -> bool:
     """Whether `text` can be the id of a repository; then it is also a safe path."""
-    return _REPOSITORY_ID.fullmatch(text) is not None and text.partition("/")[0] not in _RESERVED_ORGANISATIONS
+    name = text.removeprefix(DATASETS)
+    return _REPOSITORY_ID.fullmatch(name) is not None and name.partition("/")[0] not in _RESERVED_ORGANISATIONS
 
 
 def _directory_contents(directory: Path) -> dict[str, bytes | Path]:
