@@ -118,7 +118,8 @@ def steps(all_steps: Sequence[StepReport]) -> Html | None:
         time = format_seconds(step.seconds) if step.seconds is not None else ""
         bar = _bar(step.seconds, longest, "time") if step.seconds is not None else None
         note = element("bdi", step.note) if step.note else None
-        rows.append((join(mark, element("bdi", step.name), state), bar, time, note))
+        named = element("div", mark, element("span", element("bdi", step.name), state), class_="marked")
+        rows.append((named, bar, time, note))
     return table(("Step", "", "Time", ""), rows, numbers=(2,), drawn=(1,))
 
 

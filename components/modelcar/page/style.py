@@ -1,7 +1,8 @@
 """The one style sheet of pages and of what notebooks draw.
 
 All colours are mixed from a text colour and a background, which a notebook's own theme gives where there is one, so
-that what is drawn can be read in light and dark alike. Everything is below `.modelcar`, to leave a notebook as it is.
+that what is drawn can be read in light and dark alike. Everything is below `.modelcar`, to leave a notebook as it is;
+where a notebook's own rules for tables and code would win, the class is named twice.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 .modelcar p { margin: 0; }
 .modelcar a { color: var(--sent); text-decoration: underline; text-underline-offset: 2px; }
 .modelcar code, .modelcar pre { font: 12.5px/1.55 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-.modelcar code { background: none; color: inherit; padding: 0; unicode-bidi: isolate; }
+.modelcar.modelcar code { background: none; color: inherit; padding: 0; unicode-bidi: isolate; }
 .modelcar bdi { unicode-bidi: isolate; }
 .modelcar .muted { color: var(--muted); }
 .modelcar .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -78,11 +79,13 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 .modelcar th { text-align: left; font-weight: 500; color: var(--muted); font-size: 12px; padding: 2px 12px 4px 0; }
 .modelcar td { padding: 4px 12px 4px 0; vertical-align: baseline; border: 0; border-top: 1px solid var(--line);
   text-align: left; background: none; }
-.modelcar tbody tr:first-child td { border-top: 1px solid var(--line); }
+.modelcar td:first-child { width: 32%; }
+.modelcar.modelcar tbody tr:nth-child(n) { background: none; }
+.modelcar .marked { display: flex; }
 .modelcar .number { text-align: right; white-space: nowrap; width: 1%; padding-left: 12px;
   font-variant-numeric: tabular-nums; }
 .modelcar .drawn { width: 26%; min-width: 90px; }
-.modelcar .mark { color: var(--tone); font-weight: 700; display: inline-block; width: 1.4em; }
+.modelcar .mark { color: var(--tone); font-weight: 700; display: inline-block; flex: none; width: 1.4em; }
 .modelcar .scroll { overflow-x: auto; }
 
 .modelcar .bar { display: block; width: 100%; height: 8px; align-self: center; border-radius: 4px;
