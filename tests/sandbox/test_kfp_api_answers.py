@@ -304,6 +304,14 @@ def test_an_experiment_that_is_not_there_can_be_archived(place: Place, verb: str
     assert place.api.post(f"/experiments/{NONE}:{verb}") == {}
 
 
+def test_a_name_that_looks_like_a_time_is_sorted_as_a_name(tmp_path: Path) -> None:
+    with serve(tmp_path) as (_, api):
+        for name in ("b", "2026-11-25T00:00:00Z"):
+            api.post("/experiments", {"display_name": name})
+        names = [one["display_name"] for one in api.get("/experiments", sort_by="name")["experiments"]]
+    assert names == ["2026-11-25T00:00:00Z", "b", "Default"]
+
+
 def test_without_a_page_size_a_list_has_twenty(tmp_path: Path) -> None:
     with serve(tmp_path) as (_, api):
         for number in range(21):

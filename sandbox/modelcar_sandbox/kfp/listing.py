@@ -100,7 +100,7 @@ def page(kind: Kind, records: Iterable[Record], query: Mapping[str, str], member
     check_keys(predicates, FIELDS[kind])
 
     def order(record: Record) -> tuple[Any, str]:
-        return comparable(record.document.get(cursor.sort_by, "")), record.id
+        return comparable(cursor.sort_by, record.document), record.id
 
     matching = [record for record in records if keep(predicates, FIELDS[kind], record.document)]
     rest = sorted(matching, key=order, reverse=cursor.descending)

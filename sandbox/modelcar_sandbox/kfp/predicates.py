@@ -63,29 +63,29 @@ class Predicate:
     Attributes:
         key: Name of a field.
         operation: One of filter.proto's.
-        value: As fields are compared, see `comparable`.
+        value: As fields are compared, see `comparable`; a list of such for IN.
     """
 
     key: str
     operation: str
     value: Any
 
-    def holds(self, field: object) -> bool:
-        """Whether it is true of a field's value; never of one that cannot be compared with it."""
+    def holds(self, field: str, document: Mapping[str, Any]) -> bool:
+        """Whether it is true of a document's field; never of one that cannot be compared with the value."""
         try:
-            return _COMPARISONS[self.operation](comparable(field), self.value)
+            return _COMPARISONS[self.operation](comparable(field, document), self.value)
         except TypeError:
             return False
 
 
-def comparable(value: object) -> Any:
-    """What the database compares: seconds of times, text without case and accents, numbers as they are."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return int(read_time(value).timestamp())
-    except ValueError:
-        return fold(value)
+def comparable(field: str, document: Mapping[str, Any]) -> Any:
+    """What the database compares of a document's field: seconds of a time, else text without case and accents."""
+    value = document.get(field, "")
+    return _seconds(value) if field.endswith("_at") else fold(value)
+
+
+def _seconds(time: str) -> int:
+    return int(read_time(time).timestamp())
 
 
 def parse_filter(text: str) -> tuple[Predicate, ...]:
@@ -122,13 +122,15 @@ def _predicate(given: Mapping[str, Any]) -> Predicate:
     if not isinstance(value, _VALUES[name]):
         raise ValueError(f"{name} is {value!r}")
     _check_pair(operation, name)
-    return Predicate(key, operation, _value(value))
+    return Predicate(key, operation, _value(name, value))
 
 
-def _value(value: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
     if isinstance(value, dict):
-        return [comparable(one) for one in value.get("values", [])]
-    return comparable(value)
+        return [_value(name, one) for one in value.get("values", [])]
+    if name == "timestamp_value":
+        return _seconds(value)
+    return fold(value) if isinstance(value, str) else value
 
 
 def _check_pair(operation: str, value_name: str) -> None:
@@ -146,7 +148,7 @@ def keep(predicates: tuple[Predicate, ...], fields: Mapping[str, str], document:
         fields: What each key is called in a document.
         document: As a GET answers.
     """
-    return all(predicate.holds(document.get(fields[predicate.key], "")) for predicate in predicates)
+    return all(predicate.holds(fields[predicate.key], document) for predicate in predicates)
 
 
 def check_keys(predicates: tuple[Predicate, ...], fields: Mapping[str, str]) -> None:

@@ -1,7 +1,8 @@
 """One run's directory: what its process is given, and what it leaves behind.
 
-The process is `COMMAND DIRECTORY`. It finds `run.json` and `pipeline.yaml`, and appends to `events.jsonl` what
-`modelcar_pipelines.events` describes; each step's output goes to `logs/`, artifacts below `artifacts/`.
+The process is `COMMAND DIRECTORY --end-with-stdin`: see `modelcar_pipelines.local_child`. It finds `run.json` and
+`pipeline.yaml`, and appends to `events.jsonl` what `modelcar_pipelines.events` describes; each step's output goes to
+`logs/`, artifacts below `artifacts/`.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ class RunDirectory:
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Start the run's process, in a session of its own.
 
-        The process holds a lock as long as it lives, by which `kill_leftover` knows it from a stranger that has got its
-        number.
+        Its standard input ends with this process, however that ends. It holds a lock as long as it lives, by which
+        `kill_leftover` knows it from a stranger that has got its number.
 
         Args:
-            command: Program and arguments, to which the directory is added.
+            command: Program and arguments, to which the directory is added, and the flag.
             environment: All of the process's variables.
         """
         lock = os.open(self.path / "alive", os.O_CREAT | os.O_RDWR, 0o600)
@@ -62,8 +63,8 @@ class RunDirectory:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with (self.path / "child.log").open("ab") as log:
                 process = subprocess.Popen(
-                    [*command, str(self.path)],
-                    stdin=subprocess.DEVNULL,
+                    [*command, str(self.path), "--end-with-stdin"],
+                    stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
                     cwd=self.path,

@@ -125,15 +125,16 @@ class Runner:
         """End all runs; they have failed."""
         self.on_end = lambda: None
         self._why_ended = STOPPED
-        with self._changed:
-            under_way = list(self._processes)
-        for run_id in under_way:
-            self._kill(run_id)
-        for run_id in under_way:
-            self._join(run_id)
+        # A run that ends at this moment may have made a recurring run fire.
+        while under_way := list(self._processes):
+            for run_id in under_way:
+                self._kill(run_id)
+            for run_id in under_way:
+                self._join(run_id)
 
     def _wait(self, run_id: str, popen: subprocess.Popen[bytes]) -> None:
-        popen.wait()
+        with popen:
+            popen.wait()
         kill_group(popen.pid)  # what the run left behind
         try:
             self._conclude(run_id, self._why_ended)
