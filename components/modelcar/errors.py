@@ -21,6 +21,9 @@
     ├── ModelRegistryError            the Kubeflow Model Registry
     │   ├── ModelRegistryAccessDenied wrong or missing token (exit code 2)
     │   └── VersionConflict           the version exists with another image (exit code 2)
+    ├── PipelineServerError           a Kubeflow Pipelines API server, or the cluster that knows where it is
+    │   ├── PipelineServerNotFound    none is named, or none is in the namespace (exit code 2)
+    │   └── PipelineServerAccessDenied wrong or missing token, or no permission (exit code 2)
     └── GitError                      the repository that Argo CD watches
         ├── GitRepositoryNotFound     no such repository (exit code 2)
         ├── GitAccessDenied           wrong or missing credentials (exit code 2)
@@ -172,6 +175,22 @@ class ModelRegistryAccessDenied(ModelRegistryError):
 
 class VersionConflict(ModelRegistryError):
     """The model version exists and names another image; versions never change their image."""
+
+    exit_code = 2
+
+
+class PipelineServerError(PromotionError):
+    """A Kubeflow Pipelines API server, or the cluster that knows where it is, answered with an error, or not at all."""
+
+
+class PipelineServerNotFound(PipelineServerError):
+    """No pipeline server is named, and none can be found in the namespace."""
+
+    exit_code = 2
+
+
+class PipelineServerAccessDenied(PipelineServerError):
+    """The pipeline server or the cluster does not accept the token, there is none, or it may not do this."""
 
     exit_code = 2
 

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from model_registry_server import Empty, Server, serve_empty
+from modelcar import bearer
 from modelcar.errors import InvalidInput, ModelRegistryError
-from modelcar.model_registry import credentials
 from modelcar.model_registry.client import Connection
+from modelcar.model_registry.credentials import SERVICE
 from modelcar.model_registry.registration import Existing, check
 from wsgi_faults import Recorder
 
@@ -116,8 +117,8 @@ def test_the_model_registrys_own_ca_goes_before_the_others(https: Https, tmp_pat
 
 
 def test_the_systems_authorities_stay(https: Https) -> None:
-    alone = len(credentials.trust(None).get_ca_certs())
-    assert len(credentials.trust(https.ca_file).get_ca_certs()) == alone + 1
+    alone = len(bearer.trust(SERVICE, None).get_ca_certs())
+    assert len(bearer.trust(SERVICE, https.ca_file).get_ca_certs()) == alone + 1
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_in_a_pod_the_service_accounts_token_is_sent(
     https: Https, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mounted").write_text("of-the-pod")
-    monkeypatch.setattr(credentials, "SERVICE_ACCOUNT_TOKEN", tmp_path / "mounted")
+    monkeypatch.setattr(bearer, "SERVICE_ACCOUNT_TOKEN", tmp_path / "mounted")
     assert look(Connection.from_environment(https.url, {"SSL_CERT_FILE": str(https.ca_file)})) == NOTHING
     assert https.authorizations == ["Bearer of-the-pod"] * 2
 
@@ -149,6 +150,6 @@ def test_the_service_accounts_token_is_not_sent_in_the_clear(
     sandbox: Server, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mounted").write_text("of-the-pod")
-    monkeypatch.setattr(credentials, "SERVICE_ACCOUNT_TOKEN", tmp_path / "mounted")
+    monkeypatch.setattr(bearer, "SERVICE_ACCOUNT_TOKEN", tmp_path / "mounted")
     assert look(Connection.from_environment(sandbox.url, {})) == NOTHING
     assert [r.authorized for r in recorder.requests] == [False, False]

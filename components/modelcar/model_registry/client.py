@@ -8,15 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from modelcar.bearer import Token, refuse_token_in_clear, trust
 from modelcar.errors import InvalidInput
-from modelcar.model_registry.credentials import (
-    Token,
-    ca_file_of,
-    parse_url,
-    refuse_token_in_clear,
-    token_of,
-    trust,
-)
+from modelcar.model_registry.credentials import SERVICE, ca_file_of, parse_url, token_of
 from modelcar.model_registry.exchange import GENERATED_BASE, Operation, Target, perform
 from modelcar.model_registry.failures import NotFound, describe_nonsense
 from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS, retry
@@ -58,10 +52,10 @@ class Connection:
                 the CA file cannot be used.
         """
         self.url = parse_url(url)
-        self._token = Token(token) if token is not None else Token(file=token_file)
+        self._token = Token(SERVICE, token) if token is not None else Token(SERVICE, file=token_file)
         if self._token:
-            refuse_token_in_clear(self.url)
-        self._trusted = trust(ca_file) if self.url.startswith("https://") else None
+            refuse_token_in_clear(SERVICE, self.url)
+        self._trusted = trust(SERVICE, ca_file) if self.url.startswith("https://") else None
         self._attempts = attempts
         self._target: Target | None = None
         self._probing = threading.Lock()

@@ -12,7 +12,6 @@ and forked processes never meet it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import ssl
 import threading
@@ -21,10 +20,8 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from modelcar.model_registry.credentials import Token
+from modelcar.bearer import Token, find_proxy
 from modelcar.model_registry.failures import describe_answer, describe_connection, describe_nonsense
 
 T = TypeVar("T")
@@ -138,18 +135,12 @@ def _find_proxy(url: str) -> dict[str, Any]:
 
     Not left to aiohttp's `trust_env`, which reads passwords out of .netrc too and then refuses to send our token.
     """
-    parts = urlsplit(url)
-    proxies = getproxies()
-    named = None if proxy_bypass(parts.netloc) else proxies.get(parts.scheme) or proxies.get("all")
-    if not named:
+    proxy = find_proxy(url)
+    if proxy is None:
         return {"headers": {}}
-    proxy = urlsplit(named if "://" in named else f"http://{named}")
-    user, at, address = proxy.netloc.rpartition("@")
-    credentials = base64.b64encode(unquote(user).encode()).decode()
-    headers = {"Proxy-Authorization": f"Basic {credentials}"} if at else {}
-    found: dict[str, Any] = {"proxy": f"{proxy.scheme}://{address}", "headers": {}}
+    found: dict[str, Any] = {"proxy": proxy.url, "headers": {}}
     # A proxy sees all of a plain request, and of an encrypted one only the request for a tunnel.
-    found["headers" if parts.scheme == "http" else "proxy_headers"] = headers
+    found["headers" if url.startswith("http:") else "proxy_headers"] = dict(proxy.headers)
     return found
 
 

@@ -1,0 +1,219 @@
+"""A connection to a Kubeflow Pipelines API server: the SDK's own client, with its habits taken off."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlunsplit
+
+from modelcar.bearer import Token, refuse_token_in_clear, split_url, trust
+from modelcar.errors import PipelineServerError
+from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS, retry
+from modelcar_pipelines.failures import SERVICE, describe_nonsense
+from modelcar_pipelines.transport import Transport
+
+T = TypeVar("T")
+
+_URL_HINT: Final = "Write http(s)://HOST[:PORT][/PATH], for instance https://ds-pipeline-dspa.example.com."
+_API: Final = "/apis/v2beta1"
+
+
+class Server:
+    """One pipeline server, and who asks it.
+
+    Attributes:
+        url: The server's address, without a slash or the API's path at its end.
+        namespace: The one whose pipelines it runs; empty when nobody said which.
+        client: An unmodified `kfp.Client`, for all that has no service below. It prints links, and raises its own
+            errors for what never left this machine.
+        pipelines: `kfp_server_api.PipelineServiceApi`.
+        uploads: `kfp_server_api.PipelineUploadServiceApi`.
+        runs: `kfp_server_api.RunServiceApi`.
+        recurring_runs: `kfp_server_api.RecurringRunServiceApi`.
+        experiments: `kfp_server_api.ExperimentServiceApi`.
+        health: `kfp_server_api.HealthzServiceApi`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str = "",
+        token: str | None = None,
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        ui_url: str | None = None,
+        token_in_clear: bool = False,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        """Prepare; nothing is sent, and nothing read or written but the CA file.
+
+        Args:
+            url: `http://` or `https://`, host, optional port and path.
+            namespace: Kept, and told to servers that have users' namespaces.
+            token: Sent as Bearer token; goes before `token_file`.
+            token_file: Holds the token, and is read again for every request.
+            ca_file: PEM certificates, trusted beside the system's.
+            ui_url: Where people look at runs; None for `url`.
+            token_in_clear: Send the token over plain http to other machines, too.
+            attempts: Requests in all while the server fails in a way that may pass; as long as it has never answered,
+                `modelcar.retry.CONTACT_ATTEMPTS` at most.
+
+        Raises:
+            InvalidInput: The URL is none or holds credentials; the token would travel in the clear to another machine;
+                the CA file cannot be used; the environment names a proxy that cannot be one.
+        """
+        self.url = parse_url(url)
+        self.namespace = namespace
+        self._token = Token(SERVICE, token) if token is not None else Token(SERVICE, file=token_file)
+        if self._token and not token_in_clear:
+            refuse_token_in_clear(SERVICE, self.url)
+        self._ui_url = (ui_url or self.url).rstrip("/")
+        self._attempts = attempts
+        self._transport = Transport(
+            self.url, self._token, trust(SERVICE, ca_file) if self.url.startswith("https:") else None
+        )
+        self.client = _make_client(self.url, namespace, self._transport)
+
+    def __repr__(self) -> str:
+        return f"Server({self.url!r}, namespace={self.namespace!r})"
+
+    @property
+    def pipelines(self) -> Any:  # noqa: D102 - described with the class
+        return self.client._pipelines_api
+
+    @property
+    def uploads(self) -> Any:  # noqa: D102
+        return self.client._upload_api
+
+    @property
+    def runs(self) -> Any:  # noqa: D102
+        return self.client._run_api
+
+    @property
+    def recurring_runs(self) -> Any:  # noqa: D102
+        return self.client._recurring_run_api
+
+    @property
+    def experiments(self) -> Any:  # noqa: D102
+        return self.client._experiment_api
+
+    @property
+    def health(self) -> Any:  # noqa: D102
+        return self.client._healthz_api
+
+    def run_url(self, run_id: str) -> str:
+        """Where people look at a run."""
+        return f"{self._ui_url}/#/runs/details/{run_id}"
+
+    def call(self, function: Callable[..., T], *args: object, **kwargs: object) -> T:
+        """Call a function of one of the services, or of the client.
+
+        What only asks is asked again while the server fails in a way that may pass. What makes or changes something is
+        sent again only if it certainly had no effect.
+
+        Args:
+            function: For instance `server.runs.run_service_get_run`.
+            args: Of the function.
+            kwargs: Of the function.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            NotFound: 404 of the server.
+            Conflict: 409 of the server.
+            Refused: 400; the server's own words.
+            PipelineServerAccessDenied: 401, 403, or a page to log in.
+            PipelineServerError: The server fails, cannot be reached, or is none.
+            InvalidInput: The token cannot be read.
+        """
+        attempts = self._attempts if self._transport.answered else min(self._attempts, CONTACT_ATTEMPTS)
+        return retry(lambda: self._call_once(lambda: function(*args, **kwargs)), attempts=attempts)
+
+    def check(self) -> None:
+        """Ask whether it is a pipeline server, and lets us in.
+
+        Raises:
+            PipelineServerError: As for `call`.
+        """
+        answer = self.call(self.health.healthz_service_get_healthz)
+        if answer.multi_user is None:
+            raise describe_nonsense(self.url, "it does not tell its health as one")
+
+    def _call_once(self, function: Callable[[], T]) -> T:
+        from kfp_server_api.exceptions import ApiException, ApiTypeError
+
+        try:
+            return function()
+        except ApiTypeError:
+            raise  # an argument that the function does not have: ours to mend
+        except (ApiException, UnicodeDecodeError, AttributeError) as error:
+            # All other answers ended in the transport: these have members that the generated types cannot read.
+            raise describe_nonsense(self.url, "its answer has another shape") from error
+
+
+def parse_url(url: str) -> str:
+    """The server's address, without a slash and without the API's path at its end.
+
+    Raises:
+        InvalidInput: No `http://` or `https://`, no host, or something that is no part of an address: a user name, a
+            password, a query, a fragment.
+    """
+    parts = split_url(SERVICE, url, _URL_HINT)
+    path = parts.path.rstrip("/").removesuffix(_API).rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def _make_client(url: str, namespace: str, transport: Transport) -> Any:
+    """A client that was made without asking anybody, and sends by `transport`."""
+    import kfp
+    import kfp_server_api
+
+    configuration = kfp_server_api.Configuration(host=url)
+
+    class Client(kfp.Client):  # type: ignore[misc]
+        """The SDK's client; only where it takes its settings from is another."""
+
+        def _load_config(self, *_: Any, **__: Any) -> Any:
+            return configuration
+
+        def _load_context_setting_or_default(self) -> None:
+            # With a namespace, whatever it is, the constructor does not ask the server for its health.
+            self._context_setting = {"namespace": namespace or "none"}
+
+        def set_user_namespace(self, namespace: str) -> None:
+            """Keep it for this client, and not in a file for all others."""
+            self._context_setting["namespace"] = namespace
+
+        def _refresh_api_client_token(self) -> None:
+            """The transport reads the token for every request."""
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        client = Client(host=url)
+    client.set_user_namespace(namespace)
+    client._run_api.api_client.rest_client.pool_manager = transport
+    return client
+
+
+def connect(
+    *,
+    endpoint: str | None = None,
+    namespace: str | None = None,
+    token_file: Path | None = None,
+    ca_file: Path | None = None,
+    env: Mapping[str, str] = os.environ,
+) -> Server:
+    """The server that the arguments or the environment name.
+
+    Raises:
+        PipelineServerError: None is named.
+    """
+    url = endpoint or env.get("KF_PIPELINES_ENDPOINT")
+    if not url:
+        raise PipelineServerError("no pipeline server is named", hint="Set KF_PIPELINES_ENDPOINT.")
+    return Server(url, namespace=namespace or "", token_file=token_file, ca_file=ca_file)
