@@ -67,8 +67,10 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
   color: var(--muted); }
 .modelcar .chain .kind { font-size: 11px; letter-spacing: .06em; text-transform: uppercase; color: var(--muted);
   display: block; }
-.modelcar .chain .name { font-weight: 650; display: block; margin: 1px 0 2px; }
-.modelcar .chain .more { display: block; font-size: 12.5px; color: var(--muted); }
+.modelcar .chain .name { font-weight: 650; margin: 1px 0 2px; }
+.modelcar .chain .more { font-size: 12.5px; color: var(--muted); }
+.modelcar .chain .name, .modelcar .chain .more { display: -webkit-box; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 4; overflow: hidden; }
 .modelcar .chain .edge { flex: 0 0 84px; text-align: center;
   font-size: 11.5px; line-height: 1.3; color: var(--muted); margin: 0; padding: 26px 6px 0; }
 .modelcar .chain svg { display: block; width: 100%; height: 10px; margin: 4px 0; }
