@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help demo test test-real test-heavy check bench lock clean
+.PHONY: help demo test test-real test-heavy train check bench lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,11 +27,11 @@ test: $(VENV)/.dev ## Run the tests
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
 	$(PYTEST) -m "real or node"
 
-test-heavy: $(VENV)/.dev ## Load the demo model in transformers (installs torch into a venv of its own)
-	$(PYTHON) -m venv .venv-heavy
-	.venv-heavy/bin/pip install -q -r requirements/dev.txt
-	.venv-heavy/bin/pip install -q --no-build-isolation -e '.[transformers]'
+test-heavy: .venv-heavy/.train ## Load and train the demo model with torch (in a venv of its own)
 	.venv-heavy/bin/python -m pytest -q -m heavy
+
+train: .venv-heavy/.train ## Fine-tune the demo model for real on this machine's CPU, and see its loss go down (installs torch)
+	@.venv-heavy/bin/python -m modelcar_sandbox.demo_training
 
 check: $(VENV)/.dev ## Format, lint and type-check
 	$(BIN)/ruff format --check
@@ -50,10 +50,21 @@ lock: ## Pin the dependencies anew (needs uv)
 		pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
 
 clean: ## Remove what was set up and made here
-	rm -rf .venv .venv-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .demo .demo-training .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.sandbox: requirements/sandbox.txt pyproject.toml
 	$(call install,requirements/sandbox.txt)
+	@touch $@
+
+# TORCH is one release, so that trainings come out alike; `TORCH='torch==… --index-url …' make train` takes another.
+TORCH ?= torch==2.13.0
+.venv-heavy/.train: requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none is on PATH."; exit 1; }
+	@echo "Setting up .venv-heavy with torch …"
+	@test -x .venv-heavy/bin/python || $(PYTHON) -m venv .venv-heavy
+	@.venv-heavy/bin/pip install -q --disable-pip-version-check $(TORCH)
+	@.venv-heavy/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@.venv-heavy/bin/pip install -q --disable-pip-version-check --no-build-isolation -e '.[train]'
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
