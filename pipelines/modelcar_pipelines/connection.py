@@ -10,9 +10,11 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlunsplit
 
 from modelcar.bearer import Token, refuse_token_in_clear, split_url, trust
-from modelcar.errors import PipelineServerError
 from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS, retry
+from modelcar_pipelines.cluster import find_cluster
+from modelcar_pipelines.discovery import find_server
 from modelcar_pipelines.failures import SERVICE, describe_nonsense
+from modelcar_pipelines.surroundings import ca_file_of, namespace_of, token_of
 from modelcar_pipelines.transport import Transport
 
 T = TypeVar("T")
@@ -204,16 +206,49 @@ def connect(
     *,
     endpoint: str | None = None,
     namespace: str | None = None,
+    token: str | None = None,
     token_file: Path | None = None,
     ca_file: Path | None = None,
+    token_in_clear: bool = False,
     env: Mapping[str, str] = os.environ,
 ) -> Server:
-    """The server that the arguments or the environment name.
+    """The pipeline server that the arguments name, else the environment, else the cluster.
+
+    Asks a cluster only when no address is given, and the server itself nothing.
+
+    Args:
+        endpoint: The server's address; else `KF_PIPELINES_ENDPOINT`, else that of the one
+            DataSciencePipelinesApplication in the namespace: its service in a pod, its route elsewhere.
+        namespace: Where to look; else `KF_PIPELINES_NAMESPACE`, else the pod's, else the kubeconfig's.
+        token: Goes before `token_file`, and that before `KF_PIPELINES_TOKEN`, `KF_PIPELINES_TOKEN_FILE`,
+            `KF_PIPELINES_SA_TOKEN_PATH`, and for https the pod's own. A server that was found by a kubeconfig gets
+            that one's token when there is no other.
+        token_file: As for `Server`.
+        ca_file: Goes before `PIPELINES_SSL_CA_CERTS`, `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`, and these before the
+            cluster's CA for services in a pod.
+        token_in_clear: As for `Server`.
+        env: Empty means not set. `KF_PIPELINES_UI_ENDPOINT` says where people look at runs.
 
     Raises:
-        PipelineServerError: None is named.
+        PipelineServerNotFound: No server is named and none is found.
+        PipelineServerError: The one found is not ready; the cluster refuses, fails, or cannot be reached.
+        InvalidInput: As for `Server`; several servers; a kubeconfig that cannot be used.
     """
-    url = endpoint or env.get("KF_PIPELINES_ENDPOINT")
+    url = endpoint or env.get(SERVICE.url_variable) or ""
+    where = namespace or namespace_of(env)
+    known = ""
     if not url:
-        raise PipelineServerError("no pipeline server is named", hint="Set KF_PIPELINES_ENDPOINT.")
-    return Server(url, namespace=namespace or "", token_file=token_file, ca_file=ca_file)
+        cluster = find_cluster(env)
+        where = where or cluster.namespace
+        url = find_server(cluster, where).url
+        known = cluster.token if url.startswith("https://") else ""
+    given = Token(SERVICE, token, token_file) or token_of(env, url) or Token(SERVICE, known or None)
+    return Server(
+        url,
+        namespace=where,
+        token=given.text,
+        token_file=given.file,
+        ca_file=ca_file or ca_file_of(env, url),
+        ui_url=env.get("KF_PIPELINES_UI_ENDPOINT") or None,
+        token_in_clear=token_in_clear,
+    )

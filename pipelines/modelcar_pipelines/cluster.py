@@ -1,0 +1,183 @@
+"""The cluster that knows where pipeline servers are: as a pod sees it, or as a kubeconfig says."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from modelcar import bearer
+from modelcar.bearer import find_proxy
+from modelcar.errors import InvalidInput, PipelineServerAccessDenied, PipelineServerError, PipelineServerNotFound
+from modelcar.retry import CONTACT_ATTEMPTS, retry
+from modelcar.wire import find_causes, find_reason, read_delay
+from modelcar_pipelines.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+
+_KUBECONFIG: Final = Path(".kube/config")
+_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_UNNAMED: Final = "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A way to ask a kube-apiserver.
+
+    Attributes:
+        url: Of the kube-apiserver.
+        namespace: The pod's own, or the context's.
+        inside: Whether this is a pod of it, so that its services can be reached.
+        token: That people are known by in it; empty when they are known otherwise. Not in its `repr`.
+        client: A `kubernetes.client.ApiClient`.
+    """
+
+    url: str
+    namespace: str
+    inside: bool
+    token: str = field(repr=False)
+    client: Any = field(repr=False)
+
+    def list_objects(self, group: str, version: str, namespace: str, plural: str) -> list[dict[str, Any]] | None:
+        """The custom resources of a kind in a namespace.
+
+        Returns:
+            None when the cluster does not know the kind in this version.
+
+        Raises:
+            PipelineServerError: The cluster refuses, fails, cannot be reached, or is none.
+        """
+        return retry(lambda: self._list_once(group, version, namespace, plural), attempts=CONTACT_ATTEMPTS)
+
+    def _list_once(self, group: str, version: str, namespace: str, plural: str) -> list[dict[str, Any]] | None:
+        from kubernetes.client import ApiException, CustomObjectsApi
+        from urllib3.exceptions import HTTPError
+
+        try:
+            answer = CustomObjectsApi(self.client).list_namespaced_custom_object(
+                group, version, namespace, plural, _request_timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+            )
+        except ApiException as error:
+            if error.status == 404 and "page not found" in str(error.body):
+                return None
+            raise self._describe_answer(error, f"{plural}.{group}", namespace) from error
+        except (HTTPError, UnicodeDecodeError) as error:
+            raise self._describe_connection(error) from error
+        if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+            raise self._describe_nonsense()
+        return list(answer["items"])
+
+    def _describe_answer(self, error: Any, kind: str, namespace: str) -> PipelineServerError:
+        if error.status == 401:
+            return PipelineServerAccessDenied(
+                f"the cluster at {self.url} does not know who you are (401)",
+                hint="Log in again, for instance with oc login.",
+            )
+        if error.status == 403:
+            return PipelineServerAccessDenied(
+                f"the cluster at {self.url} does not let you list {kind} in namespace {namespace} (403)",
+                hint=f"Check the namespace and ask for the role view in it. {_UNNAMED} to do without.",
+            )
+        if error.status in _PASSING:
+            return PipelineServerError(
+                f"the cluster at {self.url} answered {error.status}",
+                hint="Try again later.",
+                retryable=True,
+                retry_after_s=read_delay(error.headers or {}),
+            )
+        return self._describe_nonsense()
+
+    def _describe_connection(self, error: Exception) -> PipelineServerError:
+        for cause in find_causes(error):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return PipelineServerError(
+                    f"the cluster at {self.url} cannot be trusted: {cause.verify_message}",
+                    hint="Put its CA's certificate into the kubeconfig, for instance by logging in again.",
+                )
+        return PipelineServerError(
+            f"the cluster at {self.url} cannot be reached: {find_reason(error)}",
+            hint=f"Check the kubeconfig, and that you may reach the cluster from here. {_UNNAMED} to do without.",
+            retryable=True,
+        )
+
+    def _describe_nonsense(self) -> PipelineServerError:
+        return PipelineServerError(
+            f"{self.url} is not a cluster's API", hint="Check the kubeconfig: something else answers there."
+        )
+
+
+def find_cluster(env: Mapping[str, str]) -> Cluster:
+    """The cluster to ask; nothing is sent.
+
+    Args:
+        env: A kubeconfig that `KUBECONFIG` names goes first, then the pod that this is, then `~/.kube/config`.
+
+    Raises:
+        PipelineServerNotFound: There is none.
+        InvalidInput: The kubeconfig cannot be used.
+    """
+    if not env.get("KUBECONFIG") and (pod := _find_pod(env)) is not None:
+        return pod
+    named = env.get("KUBECONFIG") or str(Path(env.get("HOME") or Path.home()) / _KUBECONFIG)
+    if not any(Path(one).expanduser().is_file() for one in named.split(":") if one):
+        raise PipelineServerNotFound(
+            f"no pipeline server is named, and there is no cluster to ask: no kubeconfig at {named}",
+            hint=f"{_UNNAMED}, or log in to the cluster with oc login.",
+        )
+    return _read_kubeconfig(named)
+
+
+def _find_pod(env: Mapping[str, str]) -> Cluster | None:
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException
+    from kubernetes.config.incluster_config import InClusterConfigLoader
+
+    mounted = bearer.SERVICE_ACCOUNT_TOKEN
+    configuration = Configuration()
+    try:
+        loader = InClusterConfigLoader(str(mounted), str(mounted.with_name("ca.crt")), environ=env)
+        loader.load_and_set(configuration)
+        namespace = mounted.with_name("namespace").read_text().strip()
+    except (ConfigException, OSError):
+        return None
+    return _make_cluster(configuration, namespace, inside=True)
+
+
+def _read_kubeconfig(named: str) -> Cluster:
+    import yaml  # type: ignore[import-untyped]
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    configuration = Configuration()
+    try:
+        # Its token may be renewed meanwhile; the file is the user's all the same, and is not written.
+        config.load_kube_config(named, client_configuration=configuration, persist_config=False)
+        _, context = config.list_kube_config_contexts(named)
+        namespace = context["context"].get("namespace") or "default"
+    except config.ConfigException as error:
+        # Other texts of it, and YAML's, may quote what a program printed or the file holds: tokens.
+        text = str(error)
+        detail = f": {text}" if text.startswith("Invalid kube-config file. ") else ""
+        raise _describe_kubeconfig(named, detail.replace("Invalid kube-config file. ", "")) from error
+    except (yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise _describe_kubeconfig(named, ": it does not parse as one") from error
+    return _make_cluster(configuration, namespace, inside=False)
+
+
+def _describe_kubeconfig(named: str, detail: str) -> InvalidInput:
+    return InvalidInput(
+        f"the kubeconfig {named} cannot be used{detail}",
+        hint=f"Log in to the cluster again, with oc login. {_UNNAMED} to do without.",
+    )
+
+
+def _make_cluster(configuration: Any, namespace: str, *, inside: bool) -> Cluster:
+    from kubernetes.client import ApiClient
+
+    configuration.retries = False
+    proxy = find_proxy(configuration.host)
+    if proxy is not None:
+        configuration.proxy, configuration.proxy_headers = proxy.url, dict(proxy.headers)
+    scheme, _, token = (configuration.api_key.get("authorization") or "").partition(" ")
+    known = token.strip() if scheme.lower() == "bearer" else ""
+    return Cluster(configuration.host, namespace, inside, known, ApiClient(configuration))
