@@ -23,7 +23,7 @@ from modelcar.recipe import Recipe, compute_recipe_key, identify
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.schedule import find_wrong_hour
 from modelcar.snapshot import ModelSnapshot, Source
-from modelcar.sources.open import open_source
+from modelcar.sources.open import open_data, open_source
 from modelcar.spec import ModelSpec, TrainingSpec
 from modelcar.steps.fields import read_part, read_whole
 from modelcar.steps.record import write_record
@@ -32,6 +32,8 @@ from modelcar.training import METRICS, Job, train
 from modelcar.workspace.download import download
 
 TRAIN, DELIVER, SKIP = "train", "deliver", "skip"
+_ANY = ("*",)
+"""Data may hold pickles: a trainer reads them, and no server."""
 _LONGEST_METRICS = LONGEST_OUTPUT_BYTES - 100
 
 
@@ -162,7 +164,7 @@ def retrain_model(
     training = _required(part.get("training"))
     place = Path(directory)
     base = _bring(*_look(_model_source(model)), place / "base", model.allow_pickle)
-    data = _bring(*_look(_data_source(training, data_commit)), place / "data", ())
+    data = _bring(*_look(_data_source(training, data_commit)), place / "data", _ANY)
     job = Job(base, data, Recipe.of(training), recipe_key, model.allow, model.ignore, model.allow_pickle)
     trained = train(job, place / "trained", tell=say)
     say("trained already" if trained.was_done else f"trained in {trained.seconds:.0f} s")
@@ -216,7 +218,7 @@ def _model_source(model: ModelSpec) -> Source:
 
 def _data_source(training: TrainingSpec, commit: str = "") -> Source:
     data = training.data.partition("@")[0] if commit else training.data
-    return open_source(data, revision=commit or training.data_revision)
+    return open_data(data, revision=commit or training.data_revision)
 
 
 def _look(source: Source) -> tuple[ModelSnapshot, Source]:
