@@ -9,7 +9,7 @@ says when a schedule fires (`occurrences`), what a server is told (`translate`),
 from __future__ import annotations
 
 from modelcar.schedule.cron import Cron, parse_cron
-from modelcar.schedule.fires import never_fires, occurrences
+from modelcar.schedule.fires import fires_at, never_fires, occurrences
 from modelcar.schedule.scheduled import Scheduled, find_wrong_hour, is_due, parse_scheduled
 from modelcar.schedule.server import ServerCron, translate
 from modelcar.schedule.zone import read_zone
@@ -19,6 +19,7 @@ __all__ = [
     "Scheduled",
     "ServerCron",
     "find_wrong_hour",
+    "fires_at",
     "is_due",
     "never_fires",
     "occurrences",
