@@ -6,9 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from modelcar.errors import GitError, ManifestShapeError, ModelRegistryError, RegistryAccessDenied, SourceNotFound
+from modelcar.distribution.client import Access
+from modelcar.errors import (
+    GitError,
+    InvalidInput,
+    ManifestShapeError,
+    ModelRegistryError,
+    RegistryAccessDenied,
+    SourceNotFound,
+)
 from modelcar.lineage import Provenance, compute_promotion_key
 from modelcar.model_registry.registration import RegisteredVersion
+from modelcar.promotion import plan_promotion
 from modelcar.push import PushedImage
 from modelcar.reference import Digest
 from modelcar.snapshot import ModelSnapshot
@@ -50,6 +59,18 @@ def test_no_such_inference_service(sandbox_place: Place, services: Services) -> 
 
     assert services.hub.recorder.requests == []
     assert services.registry.recorder.requests == []
+    assert services.model_registry.recorder.requests == []
+
+
+def test_a_spec_that_trains_first_is_not_promoted_untrained(sandbox_place: Place, services: Services) -> None:
+    training = "training: {data: file:///data, entryPoint: trainer:train}\n"
+    with pytest.raises(InvalidInput, match="has a training, and promoting alone trains nothing") as caught:
+        sandbox_place.promote(more=training)
+    assert str(caught.value.hint).startswith("Run the pipeline retrain-and-promote")
+    with pytest.raises(InvalidInput, match="has a training"):
+        plan_promotion(sandbox_place.spec(more=training), access=Access(plain_http=True), tell=lambda _: None)
+
+    assert services.hub.recorder.requests == []
     assert services.model_registry.recorder.requests == []
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from modelcar.delivery.repository import open_repository
 from modelcar.errors import Held
 from modelcar.model_registry.client import Connection
-from modelcar.promotion import describe_hold, survey, target_of
+from modelcar.promotion import describe_hold, refuse_training, survey, target_of
 from modelcar.quantities import format_bytes
 from modelcar.schedule import find_wrong_hour
 from modelcar.steps.fields import read_whole
@@ -55,6 +55,7 @@ def resolve_model(spec: str, fields: dict[str, str], *, scheduled: str = "", cre
         say(f"skipped: {reason}")
         return Resolved(False, "", "", "", "", write_record(started, skipped=reason))
     wanted = read_whole(spec, fields)
+    refuse_training(wanted)
     if wanted.hold is not None:
         raise Held(describe_hold(wanted), hint="Take hold out of the spec.")
     registry = Connection.from_environment(wanted.model_registry.url)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from modelcar.steps.note import VARIABLE
+
+SPEC = """\
+apiVersion: modelcar.dev/v1alpha1
+kind: PromotionSpec
+model: {source: hf://acme/base}
+image: {repository: quay.io/acme/tiny-llama}
+modelRegistry: {url: http://127.0.0.1:1, registeredModel: tiny-llama}
+inferenceService: {repository: file:///nowhere, path: a.yaml, name: tiny-llama}
+training: {data: file:///data, entryPoint: trainer:train}
+"""
+
+
+def test_a_spec_that_trains_first_is_not_promoted_untrained(tmp_path: Path) -> None:
+    program = "import sys; from modelcar.steps.resolve import resolve_model; resolve_model(sys.argv[1], {})"
+    done = subprocess.run(
+        [sys.executable, "-c", program, SPEC],
+        env={"PATH": os.environ["PATH"], VARIABLE: str(tmp_path / "note")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        "Error: the spec of tiny-llama has a training, and promoting alone trains nothing"
+    )
