@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,15 @@ def test_a_trainer_is_told_by_its_environment_where_things_are(job: Job, tmp_pat
     }
     assert json.loads(lines[1]) == {**recipe.to_json(), "recipeKey": "a" * 64}
     assert lines[2] == "[]"
+
+
+def test_the_page_names_what_a_trainer_is_given(job: Job, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/retraining.md").read_text(encoding="utf-8")
+    told: list[str] = []
+    code = "import os; print(*sorted(name for name in os.environ if name.startswith('MODELCAR_')))"
+    with pytest.raises(TrainingError):
+        train(replace(job, recipe=program(code)), tmp_path / "training", tell=told.append)
+    assert told[0].split() == sorted(re.findall(r"^\| `(MODELCAR_\w+)`", page, flags=re.MULTILINE))
 
 
 def test_paths_are_absolute_where_ours_are_not(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
