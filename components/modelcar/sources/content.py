@@ -131,20 +131,7 @@ class ModelCheck:
             UnsafeContent: See `skip`; or an index names a shard that is not there.
         """
         self.skip(file, is_pickle=is_pickle)
-        if file.path.endswith(SAFETENSORS):
-            header = HeaderCheck(file)
-            for block in blocks:
-                header.update(block)
-                if header.is_complete:
-                    break
-            header.finish()
-            self._keep_tensors(file.path, header.tensors)
-        elif file.path.endswith(INDEX_SUFFIX):
-            index = IndexCheck(file)
-            for block in blocks:
-                index.update(block)
-            index.finish()
-            self._keep_index(file.path, index.shards)
+        self._peek(file, blocks)
 
     def look(self, file: ModelFile, source: Source) -> None:
         """Read no more of a file than says whether it is sound, if it is what it seems: headers and indexes.
@@ -153,24 +140,11 @@ class ModelCheck:
             UnsafeContent: The file must not go into an image.
             SourceError: It cannot be read.
         """
-        check: HeaderCheck | IndexCheck
-        if file.path.endswith(SAFETENSORS):
-            check = HeaderCheck(file)
-        elif file.path.endswith(INDEX_SUFFIX):
-            check = IndexCheck(file)
+        if file.path.endswith((SAFETENSORS, INDEX_SUFFIX)):
+            with source.open(file) as blocks:
+                self._peek(file, blocks)
         else:
             self._settle(file.path)
-            return
-        with source.open(file) as blocks:
-            for block in blocks:
-                check.update(block)
-                if isinstance(check, HeaderCheck) and check.is_complete:
-                    break
-        check.finish()
-        if isinstance(check, HeaderCheck):
-            self._keep_tensors(file.path, check.tensors)
-        else:
-            self._keep_index(file.path, check.shards)
 
     def finish(self) -> None:
         """All files were read, looked at or skipped: hold the indexes against the shards.
@@ -190,6 +164,23 @@ class ModelCheck:
                         f"{path} says that {shard} holds the tensor {min(missing)!r}{more}, but it does not",
                         hint="The index and the shards are of different versions; publish them together.",
                     )
+
+    def _peek(self, file: ModelFile, blocks: Iterable[bytes]) -> None:
+        """Keep what `finish` needs of a shard's header, or of an index; other files are not read."""
+        if file.path.endswith(SAFETENSORS):
+            header = HeaderCheck(file)
+            for block in blocks:
+                header.update(block)
+                if header.is_complete:
+                    break
+            header.finish()
+            self._keep_tensors(file.path, header.tensors)
+        elif file.path.endswith(INDEX_SUFFIX):
+            index = IndexCheck(file)
+            for block in blocks:
+                index.update(block)
+            index.finish()
+            self._keep_index(file.path, index.shards)
 
     def _may_be_pickle(self, file: ModelFile) -> bool:
         return find_match(file.path, self._allow_pickle) is not None
