@@ -60,9 +60,13 @@ class Cluster:
         except ApiException as error:
             if error.status == 404 and "page not found" in str(error.body):
                 return None
+            if error.status == 0:  # the client's own word for TLS that failed
+                raise self._describe_connection(error) from error
             raise self._describe_answer(error, f"{plural}.{group}", namespace) from error
-        except (HTTPError, UnicodeDecodeError) as error:
+        except HTTPError as error:
             raise self._describe_connection(error) from error
+        except ValueError as error:
+            raise self._describe_nonsense() from error
         if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
             raise self._describe_nonsense()
         return list(answer["items"])

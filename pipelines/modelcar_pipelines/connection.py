@@ -29,8 +29,8 @@ class Server:
     Attributes:
         url: The server's address, without a slash or the API's path at its end.
         namespace: The one whose pipelines it runs; empty when nobody said which.
-        client: An unmodified `kfp.Client`, for all that has no service below. It prints links, and raises its own
-            errors for what never left this machine.
+        client: A `kfp.Client`, for all that has no service below. Its requests go the same way and fail with the same
+            errors, but are not sent again; it prints links.
         pipelines: `kfp_server_api.PipelineServiceApi`.
         uploads: `kfp_server_api.PipelineUploadServiceApi`.
         runs: `kfp_server_api.RunServiceApi`.
@@ -134,7 +134,7 @@ class Server:
             InvalidInput: The token cannot be read.
         """
         attempts = self._attempts if self._transport.answered else min(self._attempts, CONTACT_ATTEMPTS)
-        return retry(lambda: self._call_once(lambda: function(*args, **kwargs)), attempts=attempts)
+        return retry(lambda: function(*args, **kwargs), attempts=attempts)
 
     def check(self) -> None:
         """Ask whether it is a pipeline server, and lets us in.
@@ -145,17 +145,6 @@ class Server:
         answer = self.call(self.health.healthz_service_get_healthz)
         if answer.multi_user is None:
             raise describe_nonsense(self.url, "it does not tell its health as one")
-
-    def _call_once(self, function: Callable[[], T]) -> T:
-        from kfp_server_api.exceptions import ApiException, ApiTypeError
-
-        try:
-            return function()
-        except ApiTypeError:
-            raise  # an argument that the function does not have: ours to mend
-        except (ApiException, UnicodeDecodeError, AttributeError) as error:
-            # All other answers ended in the transport: these have members that the generated types cannot read.
-            raise describe_nonsense(self.url, "its answer has another shape") from error
 
 
 def parse_url(url: str) -> str:
@@ -198,7 +187,17 @@ def _make_client(url: str, namespace: str, transport: Transport) -> Any:
         warnings.simplefilter("ignore", FutureWarning)
         client = Client(host=url)
     client.set_user_namespace(namespace)
-    client._run_api.api_client.rest_client.pool_manager = transport
+    api = client._run_api.api_client
+    api.rest_client.pool_manager = transport
+    read = api.deserialize
+
+    def deserialize(response: Any, kind: Any) -> Any:
+        try:
+            return read(response, kind)
+        except (kfp_server_api.ApiException, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise describe_nonsense(url, "its answer has another shape") from error
+
+    api.deserialize = deserialize
     return client
 
 
