@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from modelcar.errors import InvalidInput, PromotionError
 from modelcar.steps.note import Note, find_note
@@ -19,9 +21,12 @@ from modelcar_pipelines.upload import Version, find_pipeline, list_versions
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
 """States that a run stays in."""
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 1.0
 _LOG_ARTIFACT = "main-logs"
 """What Argo calls a container's log when it keeps it."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +152,56 @@ def follow(
     Raises:
         PromotionError: The run is gone, or the server does not answer for long.
     """
-    steps: dict[str, str] = {}
-    tasks: dict[str, TaskEvent] = {}
+    follower: _Follower | None = None
     while True:
         answer = server.call(server.runs.run_service_get_run, run_id)
-        steps = steps or _find_steps(server, answer)
-        for event in _events(answer, steps):
-            known = tasks.get(event.path)
-            if known is None or known.state != event.state:
-                tasks[event.path] = event
-                tell(event)
+        follower = follower or _Follower(_find_steps(server, answer), tell)
+        follower.look(answer)
         if answer.state in ENDED:
             failures = tuple(_find_notes(server, answer)) if answer.state != "SUCCEEDED" else ()
-            return Outcome(_run(answer), tasks, failures, server.run_url(run_id))
+            return Outcome(_run(answer), follower.tasks, failures, server.run_url(run_id))
         wait(LOOK_EVERY_S)
+
+
+class _Follower:
+    """Tells each change of a run's steps once; steps of one name, as in loops, are counted.
+
+    Attributes:
+        tasks: The last event of each step, by path.
+    """
+
+    def __init__(self, titles: Mapping[str, str], tell: Callable[[TaskEvent], None]) -> None:
+        self._titles, self._tell = titles, tell
+        self._numbers: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
+        self.tasks: dict[str, TaskEvent] = {}
+
+    def look(self, answer: Any) -> None:
+        """Take a look at the run as the server has it now."""
+        begun = [one for one in _details(answer) if one.display_name in self._titles and one.state in _STATES]
+        for one in sorted(begun, key=lambda one: one.start_time or one.create_time):
+            event = self._event(one, _STATES[one.state])
+            known = self.tasks.get(event.path)
+            if known is None and event.state in (State.SUCCEEDED, State.FAILED):
+                self._tell(replace(event, at=one.start_time or event.at, state=State.RUNNING))
+            if known is None or known.state != event.state:
+                self.tasks[event.path] = event
+                self._tell(event)
+
+    def _event(self, one: Any, state: State) -> TaskEvent:
+        name = one.display_name
+        if one.task_id not in self._numbers:
+            self._counts[name] = self._numbers[one.task_id] = self._counts.get(name, 0) + 1
+        number = self._numbers[one.task_id]
+        suffix = f" {number}" if number > 1 else ""
+        ended = one.end_time if state is not State.RUNNING else None
+        at = ended or one.start_time or one.create_time
+        return TaskEvent(at, name, f"{name}{suffix}", f"{self._titles[name]}{suffix}", state)
+
+
+def _details(answer: Any) -> list[Any]:
+    """Nodes of the run's workflow, which are tasks, drivers and what holds them."""
+    return list((answer.run_details.task_details if answer.run_details is not None else None) or ())
 
 
 def _find_steps(server: Server, answer: Any) -> dict[str, str]:
@@ -181,23 +222,6 @@ def _find_steps(server: Server, answer: Any) -> dict[str, str]:
     }
 
 
-def _events(answer: Any, steps: Mapping[str, str]) -> Iterator[TaskEvent]:
-    """The steps as they are now, in the order in which they began; several of one name are counted."""
-    details = (answer.run_details.task_details if answer.run_details is not None else None) or ()
-    seen: dict[str, int] = {}
-    begun = [one for one in details if one.display_name in steps and one.state is not None]
-    for one in sorted(begun, key=lambda one: (one.start_time or one.create_time, one.task_id)):
-        count = seen[one.display_name] = seen.get(one.display_name, 0) + 1
-        state = _STATES.get(one.state)
-        if state is None:
-            continue
-        number = f" {count}" if count > 1 else ""
-        at = one.end_time if state != State.RUNNING and one.end_time else one.start_time
-        yield TaskEvent(
-            at, one.display_name, f"{one.display_name}{number}", f"{steps[one.display_name]}{number}", state
-        )
-
-
 _STATES = {
     "RUNNING": State.RUNNING,
     "SUCCEEDED": State.SUCCEEDED,
@@ -211,8 +235,7 @@ _STATES = {
 
 def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
     """What failed steps wrote at the end of their logs, as far as the server keeps those."""
-    details = (answer.run_details.task_details if answer.run_details is not None else None) or ()
-    failed = [one for one in details if one.state in ("FAILED", "ERROR")]
+    failed = [one for one in _details(answer) if one.state in ("FAILED", "ERROR")]
     nodes = dict.fromkeys(child.pod_name for one in failed for child in one.child_tasks or () if child.pod_name)
     found: dict[str, Note] = {}
     for node in nodes:
@@ -223,20 +246,34 @@ def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
 
 
 def read_log(server: Server, run_id: str, node: str) -> str:
-    """The log of a node of a run; empty when the server has none."""
+    """The log of a node of a run, kept by Argo or else of its pod; empty when the server has neither."""
+    api = server.runs.api_client
+    kept = f"/apis/v2beta1/runs/{quote(run_id)}/nodes/{quote(node)}/artifacts/{_LOG_ARTIFACT}:read"
+    live = f"/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(node)}/log"
+
+    def get(path: str, kind: str) -> Any:
+        return api.call_api(path, "GET", response_type=kind, auth_settings=["Bearer"], _return_http_data_only=True)
+
     try:
-        answer = server.call(server.runs.run_service_read_artifact, run_id, node, _LOG_ARTIFACT)
-    except PromotionError:
+        return base64.b64decode(server.call(get, kept, "object").get("data", "")).decode(errors="replace")
+    except PromotionError as error:
+        log.debug("no log is kept of %s: %s", node, error)
+    try:
+        return str(server.call(get, live, "str"))
+    except PromotionError as error:
+        log.debug("no log can be read of %s: %s", node, error)
         return ""
-    return base64.b64decode(answer.data or "").decode(errors="replace")
 
 
 def _run(answer: Any) -> Run:
     reference = answer.pipeline_version_reference
+    # A run that was cancelled ends as FAILED or CANCELED, depending on the server's age.
+    cancelled = any(one.state in ("CANCELING", "CANCELED") for one in answer.state_history or ())
+    state = "CANCELED" if cancelled and answer.state in ENDED else str(answer.state or "PENDING")
     return Run(
         str(answer.run_id),
         str(answer.display_name),
-        str(answer.state or "PENDING"),
+        state,
         str(reference.pipeline_id) if reference is not None else "",
         str(reference.pipeline_version_id) if reference is not None else "",
         answer.created_at,

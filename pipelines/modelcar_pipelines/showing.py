@@ -27,13 +27,15 @@ class StepLines:
         """Write a line."""
         if _is_group(event):
             return
-        took = ""
-        if event.state is State.RUNNING:
+        took, mark = "", _MARKS[event.state]
+        if event.state is State.RUNNING and event.exit_code is not None:
+            mark, took = "↻", f": {event.message.splitlines()[-1]}"
+        elif event.state is State.RUNNING:
             self._begun.setdefault(event.path, event.at)
         elif event.path in self._begun:
             took = f"  {(event.at - self._begun[event.path]).total_seconds():.1f} s"
         retried = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-        line = f"{event.at.astimezone():%H:%M:%S} {_MARKS[event.state]} {event.display_name}{retried}{took}"
+        line = f"{event.at.astimezone():%H:%M:%S} {mark} {event.display_name}{retried}{took}"
         print(line, file=self._out or sys.stderr, flush=True)
 
 

@@ -29,7 +29,7 @@ def sandbox() -> None:
 )
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
 def up(directory: Path, host: str) -> None:
-    """Start a Hub, an OCI registry, a Model Registry and a git repository, and run until Ctrl-C.
+    """Start a Hub, an OCI registry, a Model Registry, a pipeline server and git, and run until Ctrl-C.
 
     DIR/sandbox.env then holds the variables with which commands use them, DIR/promotion.yaml a promotion to try.
     """
@@ -55,6 +55,7 @@ def _describe(running: Sandbox) -> str:
         ("Hub", running.hub_url, f"holds {DEMO_MODEL}"),
         ("OCI registry", running.registry_address, f"holds {running.base_image.partition('/')[2]}"),
         ("Model Registry", running.model_registry_url, "the Kubeflow REST API, v1 and v1alpha3"),
+        ("Pipelines", running.pipelines_url, "the Kubeflow Pipelines API; runs are processes here"),
         ("git", running.git_url, ""),
     ]
     width = max(len(address) for _, address, note in rows if note)

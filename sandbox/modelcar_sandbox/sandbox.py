@@ -17,6 +17,7 @@ from modelcar_sandbox.base_image import push_base_image
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.hub import Hub
 from modelcar_sandbox.hub import create_app as create_hub
+from modelcar_sandbox.kfp import PipelineServer
 from modelcar_sandbox.model_registry.app import create_app as create_model_registry
 from modelcar_sandbox.oci_registry.app import create_app as create_oci_registry
 from modelcar_sandbox.ports import check_host, read_ports, take_port, write_ports
@@ -51,6 +52,9 @@ inferenceService:
 
 
 _TOKENS = (
+    "KF_PIPELINES_TOKEN",
+    "KF_PIPELINES_TOKEN_FILE",
+    "KF_PIPELINES_SA_TOKEN_PATH",
     "HF_TOKEN",
     "HUGGING_FACE_HUB_TOKEN",
     "MODELCAR_GIT_TOKEN",
@@ -63,7 +67,7 @@ _TOKENS = (
 
 
 class Sandbox:
-    """Hub, OCI registry, Model Registry and git repository, running while the context is open.
+    """Hub, OCI registry, Model Registry, pipeline server and git repository, running while the context is open.
 
     What they hold stays in the directory, whatever ends the process, and each service comes back on the same port: so
     what was written into git stays true.
@@ -75,6 +79,7 @@ class Sandbox:
         hub_url: `http://host:port`.
         registry_address: `host:port` of the OCI registry, which speaks plain HTTP.
         model_registry_url: `http://host:port`.
+        pipelines_url: `http://host:port` of the Kubeflow Pipelines API.
         git_url: `file://…` of the bare GitOps repository.
         base_image: Reference of the synthetic base image.
         environment: Variables with which commands use the sandbox.
@@ -86,8 +91,8 @@ class Sandbox:
     registry_address: str
     model_registry_url: str
     git_url: str
+    pipelines_url: str
     base_image: str
-    environment: dict[str, str]
 
     def __init__(self, directory: Path, host: str = LOOPBACK) -> None:
         """Name directory and address; nothing happens before the context is entered.
@@ -105,6 +110,7 @@ class Sandbox:
         self.hub = Hub(self.directory / "hub")
         self.environment_file = self.directory / "sandbox.env"
         self.promotion_spec = self.directory / "promotion.yaml"
+        self.environment: dict[str, str] = {}
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -149,10 +155,13 @@ class Sandbox:
 
     def _start(self, starting: ExitStack) -> None:
         """Start each service on the port that it had, or else on a free one."""
+        # Its runs are processes, which end with it, after nobody can start new ones.
+        pipelines = starting.enter_context(PipelineServer(self.directory / "pipelines", environment=self.environment))
         applications: dict[str, WSGIApplication] = {
             "hub": create_hub(self.hub.directory),
             "oci-registry": create_oci_registry(self.directory / "oci-registry"),
             "model-registry": create_model_registry(self.directory / "model-registry"),
+            "pipelines": pipelines.app,
         }
         state = self.directory / "sandbox.json"
         remembered = read_ports(state)
@@ -164,6 +173,7 @@ class Sandbox:
         self.hub_url = services["hub"].url
         self.registry_address = services["oci-registry"].address
         self.model_registry_url = services["model-registry"].url
+        self.pipelines_url = services["pipelines"].url
 
     def _fill(self) -> None:
         """Put in what a first promotion needs; what is there stays."""
@@ -178,10 +188,11 @@ class Sandbox:
     def _write_files(self) -> None:
         """Say where everything is; a spec that the user changed is kept while it names these services."""
         beside_proxy = ",".join(filter(None, [self.host, os.environ.get("no_proxy") or os.environ.get("NO_PROXY")]))
-        self.environment = {
+        self.environment |= {
             "HF_ENDPOINT": self.hub_url,
             "HF_HOME": str(self.directory / "hf-home"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            "KF_PIPELINES_ENDPOINT": self.pipelines_url,
             "MODELCAR_BASE_IMAGE": self.base_image,
             "MODELCAR_GIT_URL": self.git_url,
             "MODELCAR_REGISTRY": self.registry_address,

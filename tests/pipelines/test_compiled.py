@@ -76,7 +76,7 @@ def test_compiling_twice_gives_the_same_bytes(name: str) -> None:
 @EACH
 def test_every_step_runs_in_the_step_image_and_installs_nothing(name: str) -> None:
     images = {one["container"]["image"] for one in executors(name).values()}
-    assert images - {"{{$.inputs.parameters['pipelinechannel--trainer_image']}}"} == {IMAGE}
+    assert images - {"{{$.inputs.parameters['pipelinechannel--resolve-training-trainer_image']}}"} == {IMAGE}
     assert not re.search(r"pip3? install|PIP_INDEX|--index-url", compiled(name).text)
 
 

@@ -21,8 +21,8 @@ Where it is not like the real server:
 - a run is a process of this machine, see `modelcar_pipelines.local_child` for what that does not do; when it is
   terminated it is killed at once. Runs under way end with the server, and have failed;
 - a failed run and its failed tasks say why in `error`, which the real server leaves out;
-- logs can be read as they come, and artifacts that are files at `…/nodes/NODE/artifacts/NAME:read`. The real server
-  reads neither for a single user's compiled pipelines: its log calls fail, and artifacts are only in its object store;
+- artifacts that are files can be read at `…/nodes/NODE/artifacts/NAME:read`, and logs as they come. The real server
+  reads there what Argo keeps, which of a compiled pipeline is the log, `main-logs`; the rest is in its object store;
 - rounds of loops are called `iteration-0` and so on; drivers take no time; a step without retries has no node for its
   attempt even if its task allows some; execution ids and tasks that were never reached are not told;
 - times of runs are the server's clock's, those of tasks the machine's: they differ when a test moves the clock;
@@ -31,8 +31,8 @@ Where it is not like the real server:
 - a recurring run whose cron never comes harms no other;
 - the pipeline's structure is not checked before it runs, only that it has a name, a root and the schema's version; its
   literals are not looked at; files are YAML or JSON, not archives;
-- pipelines cannot be made without a file, nothing can be renamed or tagged, runs cannot be retried (501); a namespace
-  is ignored everywhere; nobody has to log in; messages of errors are not word for word.
+- nothing can be renamed or tagged, runs cannot be retried (501); a namespace is ignored everywhere; nobody has to log
+  in; messages of errors are not word for word.
 """
 
 from modelcar_sandbox.kfp.clock import RealClock, SteppedClock

@@ -45,6 +45,7 @@ def _routes() -> Sequence[tuple[str, str, Handler]]:
     job, node = f"{BASE}/recurringruns/<job>", "runs/<run>/nodes/<node>"
     return (
         ("GET", f"{BASE}/healthz", _health),
+        ("POST", f"{BASE}/pipelines", pipelines.create_pipeline),
         ("POST", f"{BASE}/pipelines/upload", pipelines.upload_pipeline),
         ("POST", f"{BASE}/pipelines/upload_version", pipelines.upload_version),
         ("GET", f"{BASE}/pipelines", pipelines.list_pipelines),

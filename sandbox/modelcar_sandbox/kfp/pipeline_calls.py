@@ -9,10 +9,10 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from modelcar_sandbox.collation import fold
-from modelcar_sandbox.kfp.call import Backend, Call, new_id, without_empty
+from modelcar_sandbox.kfp.call import Backend, Call, new_id, text, without_empty
 from modelcar_sandbox.kfp.listing import page
 from modelcar_sandbox.kfp.pipeline_spec import can_be_pipeline, read_spec
-from modelcar_sandbox.kfp.refusal import Code, Refusal, UploadRefusal, invalid, not_found
+from modelcar_sandbox.kfp.refusal import Code, Refusal, UploadRefusal, internal, invalid, not_found, taken
 from modelcar_sandbox.kfp.store import Kind, Record, Taken
 
 LONGEST_PIPELINE_NAME: Final = 128
@@ -27,12 +27,29 @@ def upload_pipeline(call: Call) -> dict[str, Any]:
     name = _name(call)
     _check_length("Pipeline", name, LONGEST_PIPELINE_NAME)
     display_name = call.query.get("display_name") or name
-    pipeline = _pipeline(call, name, display_name)
+    pipeline = _pipeline(call, name, display_name, call.query.get("description", ""))
     with _refused_as_upload(FAILED_PIPELINE):
         version = _version(call, pipeline.id, name, display_name, read_spec(content))
         if len(name.encode()) > LONGEST_VERSION_NAME:
             raise UploadRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED_PIPELINE)
         call.backend.store.add(pipeline, version)
+    return pipeline.document
+
+
+def create_pipeline(call: Call) -> dict[str, Any]:
+    """Make a pipeline without versions."""
+    members = call.members(frozenset({"display_name", "name", "description", "namespace"}))
+    display_name = text(members, "display_name") or text(members, "name")
+    name = text(members, "name") or display_name
+    if not name:
+        raise invalid("Failed to create a pipeline due to server error: Invalid input error: name is required")
+    if len(name.encode()) > LONGEST_PIPELINE_NAME:
+        raise internal(f"Invalid input error: Pipeline.Name length cannot exceed {LONGEST_PIPELINE_NAME}")
+    pipeline = _pipeline(call, name, display_name, text(members, "description"))
+    try:
+        call.backend.store.add(pipeline)
+    except Taken as error:
+        raise taken("pipeline", name) from error
     return pipeline.document
 
 
@@ -137,13 +154,13 @@ def _check_length(what: str, name: str, longest: int) -> None:
         raise UploadRefusal(HTTPStatus.BAD_REQUEST, message, plain=True)
 
 
-def _pipeline(call: Call, name: str, display_name: str) -> Record:
+def _pipeline(call: Call, name: str, display_name: str, description: str) -> Record:
     identifier = new_id()
     document = {
         "pipeline_id": identifier,
         "display_name": display_name,
         "name": name,
-        "description": call.query.get("description", ""),
+        "description": description,
         "created_at": call.backend.now(),
     }
     return Record(Kind.PIPELINE, identifier, without_empty(document), unique_name=name)

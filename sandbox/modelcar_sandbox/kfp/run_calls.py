@@ -40,6 +40,10 @@ _MEMBERS: Final = frozenset(
 )
 
 
+KEPT_LOG: Final = "main-logs"
+"""What Argo calls the log of a step's container when it keeps it."""
+
+
 def create_run(call: Call) -> dict[str, Any]:
     """Make a run and start it."""
     members = call.members(_MEMBERS)
@@ -119,9 +123,10 @@ def read_log(call: Call) -> bytes:
 
 
 def read_artifact(call: Call) -> dict[str, Any]:
-    """The content of a step's output artifact."""
+    """The content of a step's output artifact; its log is one, as where Argo keeps logs."""
     run, path = _step(call)
-    content = None if path is None else call.backend.runner.directory(run.id).artifact(path, call.path["artifact"])
+    directory, name = call.backend.runner.directory(run.id), call.path["artifact"]
+    content = None if path is None else directory.log(path) if name == KEPT_LOG else directory.artifact(path, name)
     if content is None:
         raise UploadRefusal(HTTPStatus.NOT_FOUND, "artifact not found: <nil>")
     return {"data": base64.b64encode(content).decode()}
