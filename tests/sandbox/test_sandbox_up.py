@@ -157,7 +157,7 @@ def test_the_environment_file_says_what_the_sandbox_says(tmp_path: Path) -> None
         variables = shell_variables(sandbox.environment_file)
     assert {name: variables[name] for name in sandbox.environment} == sandbox.environment
     tokens = [name for name in variables if "TOKEN" in name and name != "HF_TOKEN_PATH"]
-    assert len(tokens) == 6
+    assert len(tokens) == 9
     assert {variables[name] for name in tokens} == {""}
     assert variables["REGISTRY_AUTH_FILE"] == ""
     assert sandbox.environment["HF_HOME"] == str(tmp_path / "it's here" / "hf-home")
