@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from modelcar_pipelines.cli_schedules import COMMANDS
 from modelcar_pipelines.compiled_files import DIRECTORY
-
-_SERVER = (
-    click.option("--endpoint", metavar="URL", help="Pipeline server.  [default: $KF_PIPELINES_ENDPOINT]"),
-    click.option("--namespace", help="Namespace in which the pipeline server is looked for."),
-    click.option("--token-file", type=click.Path(path_type=Path), help="Holds the bearer token."),
-    click.option("--ca-file", type=click.Path(path_type=Path), help="CA certificates to trust (PEM)."),
+from modelcar_pipelines.options import (
+    image_option,
+    json_option,
+    open_server,
+    parameter_options,
+    print_json,
+    server_options,
 )
-
-
-def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """How the pipeline server is reached."""
-    for option in reversed(_SERVER):
-        function = option(function)
-    return function
-
-
-image_option = click.option("--image", metavar="REF", help="Step image instead of this release's.")
-spec_option = click.option(
-    "--spec",
-    "specs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="PromotionSpec. Repeatable for promote-models.",
-)
-param_option = click.option(
-    "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the pipeline. Repeatable."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value, and nothing else, on stdout.")
 
 
 @click.group("pipeline")
@@ -84,10 +62,10 @@ def upload_command(names: tuple[str, ...], *, image: str | None, as_json: bool, 
     from modelcar_pipelines.upload import upload
 
     pipelines = [compile_pipeline(name, image) for name in names or PIPELINES]
-    server = _connect(**where)
+    server = open_server(**where)
     done = {compiled.name: upload(server, compiled) for compiled in pipelines}
     if as_json:
-        _print_json(
+        print_json(
             {
                 name: {"pipeline_id": one.version.pipeline_id, "version_id": one.version.version_id}
                 | {"version": one.version.name, "created": one.created}
@@ -101,8 +79,7 @@ def upload_command(names: tuple[str, ...], *, image: str | None, as_json: bool, 
 
 @pipeline.command("run")
 @click.argument("name")
-@spec_option
-@param_option
+@parameter_options
 @click.option("--wait", is_flag=True, help="Follow the run's steps to its end; the exit code is the run's.")
 @click.option("--local", is_flag=True, help="Run it in processes of this machine, without a server.")
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="With --local: where the run writes.")
@@ -131,7 +108,7 @@ def run_command(
     from modelcar_pipelines.runs import default_run_name, find_latest, follow, read_spec, start_run
     from modelcar_pipelines.showing import StepLines, show_outcome
 
-    server = _connect(**where)
+    server = open_server(**where)
     version = find_latest(server, name)
     values = gather(read_spec(server, version), specs=specs, pairs=pairs)
     run = start_run(server, version, values, run_name or default_run_name(name))
@@ -171,12 +148,5 @@ def _run_locally(
     raise SystemExit(show_local(done))
 
 
-def _connect(**where: Any) -> Any:
-    """The server that the options, the environment or the namespace name."""
-    from modelcar_pipelines.connection import connect
-
-    return connect(**where)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+for command in COMMANDS:
+    pipeline.add_command(command)

@@ -1,0 +1,138 @@
+"""The commands of `modelcar pipeline` that are about schedules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelcar_pipelines.options import json_option, open_server, parameter_options, print_json, server_options
+
+if TYPE_CHECKING:
+    from modelcar_pipelines.schedules import Schedule, Surroundings
+
+_wait_option = click.option("--wait", is_flag=True, help="Wait for its active run to end first.")
+
+
+@click.command("schedule")
+@click.argument("pipeline", metavar="PIPELINE")
+@click.option("--cron", required=True, metavar="FIELDS", help='Minute, hour, day, month, weekday: "0 2 * * *".')
+@click.option("--timezone", "zone", default="UTC", show_default=True, help="Whose clock the fields are of.")
+@click.option("--name", default="", help="What the schedule is called.  [default: PIPELINE]")
+@parameter_options
+@click.option("--version", help="Version that always runs, else the one that is the latest then.")
+@click.option("--service-account", default="", help="That its pods run as.")
+@click.option("--server-timezone", "server_zone", default="UTC", show_default=True, help="In which the server fires.")
+@server_options
+@json_option
+def schedule_command(
+    *,
+    pipeline: str,
+    cron: str,
+    zone: str,
+    name: str,
+    specs: tuple[Path, ...],
+    pairs: tuple[str, ...],
+    version: str | None,
+    service_account: str,
+    server_zone: str,
+    as_json: bool,
+    **where: Any,
+) -> None:
+    """Run PIPELINE by a schedule, or change the schedule that it has; runs that are active go on."""
+    from modelcar_pipelines.arguments import gather
+    from modelcar_pipelines.runs import find_latest, read_spec
+    from modelcar_pipelines.schedules import ScheduleRequest, schedule
+
+    server = open_server(**where)
+    values = gather(read_spec(server, find_latest(server, pipeline)), specs=specs, pairs=pairs)
+    request = ScheduleRequest(pipeline, cron, zone, values, version, name, service_account, server_zone)
+    done = schedule(server, request, _surroundings())
+    if as_json:
+        print_json({"action": done.action, **_describe(done.schedule)})
+    else:
+        click.echo(f"{done.schedule.name}: {done.action}")
+        _show(done.schedule)
+
+
+@click.command("schedules")
+@server_options
+@json_option
+def schedules_command(*, as_json: bool, **where: Any) -> None:
+    """List the schedules that were made here, and when they fire next."""
+    from modelcar_pipelines.schedules import list_schedules
+
+    found = list_schedules(open_server(**where))
+    if as_json:
+        print_json([_describe(one) for one in found])
+        return
+    for one in found:
+        click.echo(one.name)
+        _show(one)
+    if not found:
+        click.echo("There are none. modelcar pipeline schedule makes one.", err=True)
+
+
+@click.command("pause")
+@click.argument("name")
+@server_options
+def pause_command(*, name: str, **where: Any) -> None:
+    """Let schedule NAME fire no more until it is resumed; runs that are active go on."""
+    from modelcar_pipelines.schedules import pause
+
+    _show(pause(open_server(**where), name, _surroundings()))
+
+
+@click.command("resume")
+@click.argument("name")
+@server_options
+def resume_command(*, name: str, **where: Any) -> None:
+    """Let schedule NAME fire again, from now on; what was missed is not made up for."""
+    from modelcar_pipelines.schedules import resume
+
+    _show(resume(open_server(**where), name, _surroundings()))
+
+
+@click.command("unschedule")
+@click.argument("name")
+@_wait_option
+@server_options
+def unschedule_command(*, name: str, wait: bool, **where: Any) -> None:
+    """Remove schedule NAME."""
+    from modelcar_pipelines.schedules import unschedule
+
+    unschedule(open_server(**where), name, _surroundings(), wait_for_runs=wait)
+    click.echo(f"{name} is removed.")
+
+
+COMMANDS = (schedule_command, schedules_command, pause_command, resume_command, unschedule_command)
+
+
+def _surroundings() -> Surroundings:
+    from modelcar_pipelines.schedules import Surroundings
+
+    return Surroundings(tell=lambda line: click.echo(line, err=True))
+
+
+def _show(schedule: Schedule) -> None:
+    state = "paused" if schedule.paused else "being changed" if schedule.changing else "on"
+    runs = schedule.version_id or "the latest version"
+    click.echo(f"  {schedule.scheduled}  ({state}; runs {runs}; the server's cron is {schedule.kfp_cron})")
+    for fire in schedule.next_fires:
+        click.echo(f"  next: {fire:%a %Y-%m-%d %H:%M %Z}")
+
+
+def _describe(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "recurring_run_id": schedule.recurring_run_id,
+        "scheduled": str(schedule.scheduled),
+        "kfp_cron": schedule.kfp_cron,
+        "pipeline_id": schedule.pipeline_id,
+        "version_id": schedule.version_id or None,
+        "parameters": dict(schedule.parameters),
+        "paused": schedule.paused,
+        "changing": schedule.changing,
+        "next_fires": [fire.isoformat() for fire in schedule.next_fires],
+    }
