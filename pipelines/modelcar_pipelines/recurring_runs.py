@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from modelcar.errors import PipelineServerError
+from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.schedule import read_zone
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.failures import NotFound
@@ -113,13 +114,9 @@ def disable(server: Server, run: RecurringRun) -> None:
 
 def delete(server: Server, run: RecurringRun) -> None:
     """Delete one that has no active run: most servers end those with it. Nothing when somebody has deleted it."""
-    with suppress(NotFound):
-        server.call(
-            server.recurring_runs.recurring_run_service_delete_recurring_run,
-            run.recurring_run_id,
-            # Newer servers then let a run go on that was started after we looked.
-            propagation_policy="ORPHAN",
-        )
+    # Newer servers then let a run go on that was started after we looked.
+    policy = {"propagation_policy": "ORPHAN"}
+    _change(server, server.recurring_runs.recurring_run_service_delete_recurring_run, run, **policy)
 
 
 def find_active(server: Server, run: RecurringRun, now: datetime) -> str | None:
@@ -155,9 +152,28 @@ def _list_runs(server: Server, run: RecurringRun) -> list[Any]:
     return list(page.runs or ())
 
 
-def _change(server: Server, function: Callable[..., object], run: RecurringRun) -> None:
-    with suppress(NotFound):
-        server.call(function, run.recurring_run_id)
+def _change(server: Server, function: Callable[..., object], run: RecurringRun, **options: str) -> None:
+    """Enable, disable or delete; nothing when it is gone, or about to be."""
+
+    def change() -> None:
+        try:
+            server.call(function, run.recurring_run_id, **options)
+        except NotFound:
+            return
+        except PipelineServerError as error:
+            # The server answers 500 while somebody deletes it: its object is gone then, and its row not yet.
+            if _exists(server, run):
+                raise PipelineServerError(str(error), hint=error.hint, retryable=True) from error
+
+    retry(change, attempts=CONTACT_ATTEMPTS)
+
+
+def _exists(server: Server, run: RecurringRun) -> bool:
+    try:
+        server.call(server.recurring_runs.recurring_run_service_get_recurring_run, run.recurring_run_id)
+    except NotFound:
+        return False
+    return True
 
 
 def _equals(key: str, value: str) -> str:

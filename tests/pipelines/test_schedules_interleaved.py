@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from modelcar.errors import PromotionError
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.schedule_plan import ScheduleRequest
 from modelcar_pipelines.schedules import list_schedules, pause, resume, schedule, unschedule
+from modelcar_sandbox.kfp import SteppedClock
 
 NAMES = (f"schedule-{number}" for number in itertools.count())
 ORDERS = st.lists(st.integers(0, 1), max_size=30)
@@ -82,7 +84,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         "    parameters:\n",
         "    parameters:\n      scheduled: {defaultValue: '', isOptional: true, parameterType: STRING}\n",
     )
-    with serve(tmp_path_factory.mktemp("kfp")) as (_, api):
+    with serve(tmp_path_factory.mktemp("kfp"), SteppedClock(datetime.now(UTC))) as (_, api):
         assert api.upload("hello", spec).status_code == 200
         yield api
 
@@ -117,7 +119,7 @@ def at(hour: int, name: str) -> ScheduleRequest:
     return ScheduleRequest("hello", f"0 {hour} 1 1 *", name=name)
 
 
-law = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @law
@@ -133,6 +135,7 @@ def test_two_that_schedule_the_same_end_with_one(
         assert recurring(api, name) == [("ENABLE", "0 0 3 1 1 *")]
     schedule(server, at(3, name))
     assert recurring(api, name) == [("ENABLE", "0 0 3 1 1 *")]
+    unschedule(server, name)
 
 
 @law
@@ -149,6 +152,7 @@ def test_two_that_schedule_different_things_end_with_one_of_them(
         assert (mode, cron in ("0 0 3 1 1 *", "0 0 4 1 1 *")) == ("ENABLE", True)
     schedule(server, at(6, name))
     assert recurring(api, name) == [("ENABLE", "0 0 6 1 1 *")]
+    unschedule(server, name)
 
 
 @law
@@ -163,3 +167,4 @@ def test_whatever_somebody_does_while_a_schedule_is_changed_at_most_one_is_left(
     schedule(server, at(3, name))
     resume(server, name)
     assert recurring(api, name) == [("ENABLE", "0 0 3 1 1 *")]
+    unschedule(server, name)

@@ -113,21 +113,20 @@ def _join(
     """The fields as one expression. A `*` in a day field is how it says that both have to match."""
     if either and (days == _EVERY_DAY or weekdays == _EVERY_WEEKDAY):
         days, weekdays, either = set(_EVERY_DAY), set(_EVERY_WEEKDAY), False
-    day_text, weekday_text = _write(days, _EVERY_DAY), _write(weekdays, _EVERY_WEEKDAY)
-    if not either and "*" not in day_text + weekday_text:
-        # `*/31` is the first day of the month, with a star to it.
+    starless = not either and days != _EVERY_DAY and weekdays != _EVERY_WEEKDAY
+    # `*/31` is the first day of the month with a star to it, `*/7` Sunday.
+    on_sunday = starless and 1 not in days and 0 in weekdays
+    if starless and not on_sunday:
         days = days | {1}
-        day_text = ",".join(["*/31", *([_write(days - {1}, _EVERY_DAY)] if days != {1} else [])])
+    texts = (
+        _write(minutes, _EVERY_MINUTE),
+        _write(hours, _EVERY_HOUR),
+        _write(days, _EVERY_DAY, first="*/31" if starless and not on_sunday else ""),
+        _write(months, _EVERY_MONTH),
+        _write(weekdays, _EVERY_WEEKDAY, first="*/7" if on_sunday else ""),
+    )
     return Cron(
-        text=" ".join(
-            (
-                _write(minutes, _EVERY_MINUTE),
-                _write(hours, _EVERY_HOUR),
-                day_text,
-                _write(months, _EVERY_MONTH),
-                weekday_text,
-            )
-        ),
+        text=" ".join(texts),
         minutes=frozenset(minutes),
         hours=frozenset(hours),
         days=frozenset(days),
@@ -137,11 +136,13 @@ def _join(
     )
 
 
-def _write(values: Iterable[int], every: frozenset[int]) -> str:
-    """`*` for all, else numbers and ranges."""
+def _write(values: Iterable[int], every: frozenset[int], first: str = "") -> str:
+    """`*` for all, else numbers and ranges; `first` in the place of the least number if it is given."""
     numbers = sorted(values)
     if len(numbers) == len(every):
         return "*"
+    if first:
+        return ",".join([first, *([_write(numbers[1:], every)] if numbers[1:] else [])])
     runs: list[list[int]] = []
     for number in numbers:
         if runs and runs[-1][-1] == number - 1:
