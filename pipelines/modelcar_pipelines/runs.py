@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from modelcar_pipelines.arguments import refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import State, TaskEvent
 from modelcar_pipelines.parameters import check_parameters
+from modelcar_pipelines.run_reports import read_artifact
 from modelcar_pipelines.upload import Version, find_pipeline, list_versions
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
@@ -247,19 +247,18 @@ def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
 
 def read_log(server: Server, run_id: str, node: str) -> str:
     """The log of a node of a run, kept by Argo or else of its pod; empty when the server has neither."""
-    api = server.runs.api_client
-    kept = f"/apis/v2beta1/runs/{quote(run_id)}/nodes/{quote(node)}/artifacts/{_LOG_ARTIFACT}:read"
+    kept = read_artifact(server, run_id, node, _LOG_ARTIFACT)
+    if kept is not None:
+        return kept
     live = f"/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(node)}/log"
 
-    def get(path: str, kind: str) -> Any:
-        return api.call_api(path, "GET", response_type=kind, auth_settings=["Bearer"], _return_http_data_only=True)
+    def get() -> Any:
+        return server.runs.api_client.call_api(
+            live, "GET", response_type="str", auth_settings=["Bearer"], _return_http_data_only=True
+        )
 
     try:
-        return base64.b64decode(server.call(get, kept, "object").get("data", "")).decode(errors="replace")
-    except PromotionError as error:
-        log.debug("no log is kept of %s: %s", node, error)
-    try:
-        return str(server.call(get, live, "str"))
+        return str(server.call(get))
     except PromotionError as error:
         log.debug("no log can be read of %s: %s", node, error)
         return ""
