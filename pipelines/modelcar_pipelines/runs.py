@@ -179,7 +179,9 @@ class _Follower:
     def look(self, answer: Any) -> None:
         """Take a look at the run as the server has it now."""
         begun = [one for one in _details(answer) if one.display_name in self._titles and one.state in _STATES]
-        for one in sorted(begun, key=lambda one: one.start_time or one.create_time):
+        # The server tells whole seconds; of one second, the pipeline tells what came first.
+        order = list(self._titles)
+        for one in sorted(begun, key=lambda one: (one.start_time or one.create_time, order.index(one.display_name))):
             event = self._event(one, _STATES[one.state])
             known = self.tasks.get(event.path)
             if known is None and event.state in (State.SUCCEEDED, State.FAILED):
@@ -205,21 +207,26 @@ def _details(answer: Any) -> list[Any]:
 
 
 def _find_steps(server: Server, answer: Any) -> dict[str, str]:
-    """Titles of the tasks that run something, by their names in the pipeline."""
+    """Titles of the tasks that run something, by their names in the pipeline, in the order in which they can run."""
     spec = answer.pipeline_spec
     reference = answer.pipeline_version_reference
     if spec is None and reference is not None:
         version = Version(reference.pipeline_id, reference.pipeline_version_id, "", datetime.now(UTC))
         spec = read_spec(server, version)
     spec = (spec or {}).get("pipeline_spec", spec or {})
-    components = spec.get("components", {})
-    dags = [spec.get("root", {}), *components.values()]
-    return {
-        name: task.get("taskInfo", {}).get("name", name)
-        for dag in dags
-        for name, task in dag.get("dag", {}).get("tasks", {}).items()
-        if "executorLabel" in components.get(task["componentRef"]["name"], {})
-    }
+    return dict(_walk(spec.get("root", {}), spec.get("components", {})))
+
+
+def _walk(component: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    left = dict(component.get("dag", {}).get("tasks", {}))
+    while left:
+        ready = [name for name, task in left.items() if not set(task.get("dependentTasks", ())) & left.keys()]
+        for name in ready or list(left):  # a circle would be the server's to refuse
+            task = left.pop(name)
+            inner = components.get(task["componentRef"]["name"], {})
+            if "executorLabel" in inner:
+                yield name, task.get("taskInfo", {}).get("name", name)
+            yield from _walk(inner, components)
 
 
 _STATES = {

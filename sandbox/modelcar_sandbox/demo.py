@@ -11,16 +11,22 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from rich.console import Console
+from rich.markdown import Markdown
 
-from modelcar.display import show_progress, stderr_console
-from modelcar.drawing import draw_promotion
 from modelcar.errors import PromotionError
-from modelcar.promotion import Promotion, promote
-from modelcar.spec import load_spec
+from modelcar_pipelines.arguments import SPEC, read_spec_text
+from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
+from modelcar_pipelines.compiled_files import write_files
+from modelcar_pipelines.connection import Server, connect
+from modelcar_pipelines.run_reports import fetch_report
+from modelcar_pipelines.runs import find_latest, follow, start_run
+from modelcar_pipelines.showing import StepLines
+from modelcar_pipelines.upload import upload
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 
 DIRECTORY = Path(".demo")
+PIPELINE = "promote-model"
 
 
 class DemoFailed(PromotionError):
@@ -28,7 +34,7 @@ class DemoFailed(PromotionError):
 
 
 def main() -> None:
-    """Promote, promote again, publish a new version and promote that; exit 1 unless each did what it should."""
+    """Compile, upload, run, run again, publish a new version and run; exit 1 unless each did what it should."""
     console = Console()
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     try:
@@ -46,50 +52,91 @@ def _show(console: Console, sandbox: Sandbox) -> None:
         "Hub": sandbox.hub_url,
         "OCI registry": sandbox.registry_address,
         "Model Registry": sandbox.model_registry_url,
+        "Pipelines": sandbox.pipelines_url,
         "git": sandbox.git_url,
     }
     for what, where in services.items():
         _say(console, f"  {what:<16} {where}")
 
-    _heading(console, f"1. Promote {DEMO_MODEL}: from the Hub to a commit in git")
-    first = _promote(console, sandbox)
-    _expect(len(first.register.created) == 3 and first.patch.changed, "the first promotion makes version and commit")
+    _heading(console, "1. Compile the pipelines, and upload them")
+    server = connect()
+    _upload(console, server)
 
-    _heading(console, "2. Promote it again: nothing is new, so nothing moves")
-    second = _promote(console, sandbox)
-    _expect(second.push.digest == first.push.digest, "the same model gives the same digest")
-    _expect(second.push.bytes_read == 0 and second.push.bytes_uploaded == 0, "no byte moves twice")
-    _expect(not second.register.created and not second.patch.changed, "no second version, no second commit")
+    _heading(console, f"2. Run {PIPELINE}: {DEMO_MODEL} from the Hub to a commit in git")
+    _run(console, server, sandbox)
+    first = _commits(sandbox)
+    _expect(len(first) == 2, "the first promotion makes one commit")
 
-    _heading(console, "3. The team publishes new weights in one of two shards; promote once more")
+    _heading(console, "3. Run it again: nothing is new, so nothing moves")
+    report = _run(console, server, sandbox)
+    _expect("Nothing was new" in report, "the report says that nothing was new")
+    _expect(_commits(sandbox) == first, "no second commit")
+
+    _heading(console, "4. The team publishes new weights in one of two shards; run it once more")
     published = DIRECTORY / "new-weights"
     write_demo_model(published, variant=2)
     sandbox.hub.publish(DEMO_MODEL, published)
-    third = _promote(console, sandbox)
-    _expect(third.patch.changed and third.push.bytes_reused > 0, "only what changed moves")
+    _run(console, server, sandbox)
+    _expect(len(_commits(sandbox)) == 3, "new weights make one more commit")
 
     _heading(console, "What Argo CD would roll out: the history of the GitOps repository")
-    repository = url2pathname(urlsplit(sandbox.git_url).path)
-    form = "%h  %s%n         %(trailers:key=Image-Digest,separator=%x20)"
-    log = subprocess.run(["git", "--git-dir", repository, "log", f"--format={form}"], check=True, capture_output=True)
-    _say(console, log.stdout.decode())
+    for line in _commits(sandbox):
+        _say(console, line)
+    _say(console, f"\nThe last report as a page: {_save_report(server)}")
     _say(console, "Next: `.venv/bin/modelcar sandbox up --dir .sandbox` runs the same services for you to play with;")
-    _say(console, "README.md says how to use your own Hub, registry, Model Registry and git.")
+    _say(console, "README.md says how to use your own Hub, registry, Model Registry, git and Kubeflow Pipelines.")
 
 
-def _promote(console: Console, sandbox: Sandbox) -> Promotion:
-    console.print(f"$ modelcar promote {DIRECTORY / sandbox.promotion_spec.name}\n", style="bold", highlight=False)
-    promotion = promote(
-        load_spec(sandbox.promotion_spec),
-        show_progress=lambda total_bytes: show_progress(total_bytes, stderr_console()),
-    )
-    draw_promotion(promotion, console)
-    return promotion
+def _upload(console: Console, server: Server) -> None:
+    _command(console, f"modelcar pipeline compile --dir {DIRECTORY / 'compiled'}")
+    pipelines = [compile_pipeline(name) for name in PIPELINES]
+    for path in write_files(pipelines, DIRECTORY / "compiled"):
+        _say(console, f"{path}  written")
+    _command(console, "modelcar pipeline upload")
+    for compiled in pipelines:
+        done = upload(server, compiled)
+        _say(console, f"{compiled.name}  {done.version.name}  uploaded")
+        _expect(done.created, "the sandbox's pipeline server is new")
+
+
+def _run(console: Console, server: Server, sandbox: Sandbox) -> str:
+    """Run the pipeline on the sandbox's spec, as the command does; returns its report as Markdown."""
+    _command(console, f"modelcar pipeline run {PIPELINE} --spec {DIRECTORY / sandbox.promotion_spec.name} --wait")
+    values: dict[str, object] = {SPEC: read_spec_text(sandbox.promotion_spec)}
+    run = start_run(server, find_latest(server, PIPELINE), values, PIPELINE)
+    outcome = follow(server, run.run_id, StepLines(sys.stdout))
+    for note in outcome.failures:
+        _say(console, f"{note.step}: {note.message}")
+    _expect(outcome.exit_code == 0, f"the run ends SUCCEEDED, not {outcome.run.state}")
+    report = fetch_report(server, run.run_id, "summary") or ""
+    console.print()
+    console.print(Markdown(report))
+    return report
+
+
+def _save_report(server: Server) -> Path:
+    """The page of the newest run, as a file."""
+    newest = server.call(server.runs.run_service_list_runs, page_size=1, sort_by="created_at desc").runs[0]
+    path = DIRECTORY / "report.html"
+    path.write_text(fetch_report(server, newest.run_id) or "", encoding="utf-8")
+    return path
+
+
+def _commits(sandbox: Sandbox) -> list[str]:
+    """Of the GitOps repository, newest first."""
+    repository = url2pathname(urlsplit(sandbox.git_url).path)
+    form = "%h  %s  %(trailers:key=Image-Digest,separator=%x20)"
+    log = subprocess.run(["git", "--git-dir", repository, "log", f"--format={form}"], check=True, capture_output=True)
+    return [line.strip() for line in log.stdout.decode().splitlines()]
 
 
 def _heading(console: Console, text: str) -> None:
     console.print(f"\n{text}", style="bold cyan", highlight=False)
     console.print("─" * min(len(text), console.width), style="cyan")
+
+
+def _command(console: Console, text: str) -> None:
+    console.print(f"$ {text}\n", style="bold", highlight=False, markup=False, soft_wrap=True)
 
 
 def _say(console: Console, text: str) -> None:

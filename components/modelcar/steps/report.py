@@ -120,7 +120,7 @@ def report_promotion(
     write_report(report, Path(page), Path(summary))
 
 
-@step("Report a failure")
+@step("Report failures")
 def report_failure(*, state: str, job: str, page: str, summary: str) -> None:
     """Write why a run failed: which step, what it said, and what to do. Nothing failed: write that.
 
