@@ -56,8 +56,14 @@ class Provenance:
         )
 
 
-def registration_of(wanted: ModelRegistrySpec, provenance: Provenance) -> Registration:
+def registration_of(wanted: ModelRegistrySpec, provenance: Provenance, recipe_key: str | None = None) -> Registration:
     """What the Model Registry is told of an image.
+
+    Args:
+        wanted: What the spec says of it.
+        provenance: The image.
+        recipe_key: Which training it came of; its version's default name has the beginning of it too, for two
+            trainings may come to one image, and each must be found by its key.
 
     Raises:
         InvalidReference: The image has no digest.
@@ -66,12 +72,13 @@ def registration_of(wanted: ModelRegistrySpec, provenance: Provenance) -> Regist
         raise InvalidReference(f"{provenance.image} names no digest", hint="Name registry/repository@sha256:….")
     return Registration(
         registered_model=wanted.registered_model,
-        version=wanted.version or provenance.image.digest.short,
+        version=wanted.version or "-".join(filter(None, (provenance.image.digest.short, (recipe_key or "")[:8]))),
         image=provenance.image,
         content_key=provenance.content_key,
         source_uri=provenance.source_uri,
         revision=provenance.revision,
         commit_hash=provenance.commit_hash,
+        recipe_key=recipe_key,
         size_bytes=provenance.size_bytes,
         model_format=wanted.model_format.name if wanted.model_format is not None else None,
         model_format_version=wanted.model_format.version if wanted.model_format is not None else None,

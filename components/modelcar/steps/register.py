@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import NamedTuple
 
 from modelcar.lineage import Provenance, registration_of
@@ -66,7 +65,7 @@ def register_model(
     provenance = Provenance(
         stored.image, stored.content_key, source, revision or None, commit_hash or None, stored.size_bytes
     )
-    registration = replace(registration_of(wanted, provenance), recipe_key=recipe_key or None)
+    registration = registration_of(wanted, provenance, recipe_key or None)
     # The manifest was read back by its digest a moment ago; there is nothing more to confirm.
     found = register(Connection.from_environment(wanted.url), registration, confirm=lambda: None)
     made = ", ".join(found.created) or "nothing: all of it was there"
