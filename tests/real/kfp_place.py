@@ -6,7 +6,10 @@ the namespace, as a team would have them.
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -34,7 +37,6 @@ VARIABLES = (
     "REAL_GITEA_TOKEN",
     "REAL_STEP_IMAGE",
 )
-MANIFEST = "demo.yaml"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ inferenceService:
         return _gitea("GET", f"repos/{self.repository}/raw/{service}.yaml?ref=main").text
 
     def commits(self, service: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = _gitea("GET", f"repos/{self.repository}/commits?path={service}.yaml&sha=main").json()
+        found: list[dict[str, Any]] = _gitea(
+            "GET", f"repos/{self.repository}/commits?path={service}.yaml&sha=main"
+        ).json()
         return found
 
     def artifacts(self, service: str) -> list[dict[str, Any]]:
@@ -96,15 +100,36 @@ inferenceService:
         ]
 
 
+def read_artifact(run_id: str, task: str, name: str) -> str:
+    """An output artifact of a run's task, from the object store that Kubeflow keeps it in."""
+    core = client.CoreV1Api(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
+    launcher = core.read_namespaced_config_map("kfp-launcher", os.environ["REAL_KFP_NAMESPACE"]).data
+    endpoint = json.loads(launcher["providers"])["minio"]["default"]["endpoint"]
+    secret = core.read_namespaced_secret("mlpipeline-minio-artifact", os.environ["REAL_KFP_NAMESPACE"]).data
+    user = ":".join(base64.b64decode(secret[key]).decode() for key in ("accesskey", "secretkey"))
+
+    def get(path: str) -> str:
+        command = ["curl", "-sSf", "--aws-sigv4", "aws:amz:us-east-1:s3", "-K", "-", f"http://{endpoint}/{path}"]
+        done = subprocess.run(command, input=f'user = "{user}"\n', check=True, capture_output=True, text=True)
+        return done.stdout
+
+    keys = re.findall(r"<Key>([^<]+)</Key>", get("mlpipeline?list-type=2&prefix=v2/artifacts/"))
+    [key] = [key for key in keys if f"/{run_id}/{task}/" in key and key.endswith(f"/{name}")]
+    return get(f"mlpipeline/{key}")
+
+
 @contextmanager
 def kfp_place(directory: Path, services: tuple[str, ...]) -> Iterator[KfpPlace]:
     """Make the place; git repository, secrets and settings are deleted at the end."""
     name = f"t{uuid.uuid4().hex[:8]}"
     core = client.CoreV1Api(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
-    with Sandbox(directory / "sandbox", os.environ["REAL_NODE_IP"]) as sandbox, _settings(core, sandbox):
-        with _repository(name, services, directory) as repository:
-            base_image = push_base_image(f"http://{os.environ['REAL_OCI_REGISTRY']}")
-            yield KfpPlace(name, sandbox, repository, base_image)
+    with (
+        Sandbox(directory / "sandbox", os.environ["REAL_NODE_IP"]) as sandbox,
+        _settings(core, sandbox),
+        _repository(name, services, directory) as repository,
+    ):
+        base_image = push_base_image(f"http://{os.environ['REAL_OCI_REGISTRY']}")
+        yield KfpPlace(name, sandbox, repository, base_image)
 
 
 @contextmanager
@@ -140,7 +165,12 @@ def _repository(name: str, services: tuple[str, ...], directory: Path) -> Iterat
         **{f"GIT_{role}_{what}": "dev@example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
     url = f"{os.environ['REAL_GITEA_URL']}/{user}/{name}.git"
-    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Seed"], ["push", "-q", url, "main"]):
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        ["commit", "-q", "-m", "Seed"],
+        ["push", "-q", url, "main"],
+    ):
         subprocess.run(["git", *command], cwd=work, env=env, check=True)
     yield f"{user}/{name}"
     _gitea("DELETE", f"repos/{user}/{name}")
