@@ -148,5 +148,63 @@ def _run_locally(
     raise SystemExit(show_local(done))
 
 
+@pipeline.command("list")
+@click.option("--runs", "count", type=click.IntRange(0, 200), default=10, show_default=True, help="Newest runs shown.")
+@server_options
+@json_option
+def list_command(*, count: int, as_json: bool, **where: Any) -> None:
+    """List the pipelines of the server, and its newest runs."""
+    from modelcar_pipelines.runs import list_runs
+    from modelcar_pipelines.showing import describe_run, show_lists
+    from modelcar_pipelines.upload import list_pipelines
+
+    server = open_server(**where)
+    pipelines = list_pipelines(server)
+    runs = list_runs(server, count) if count else []
+    if as_json:
+        latest = {name: version.name if version is not None else None for name, version in pipelines}
+        print_json({"pipelines": latest, "runs": [describe_run(run) for run in runs]})
+    else:
+        show_lists(pipelines, runs)
+
+
+@pipeline.command("status")
+@click.argument("run_id", metavar="RUN")
+@click.option("--wait", is_flag=True, help="Follow the run's steps to its end; the exit code is the run's.")
+@server_options
+@json_option
+def status_command(run_id: str, *, wait: bool, as_json: bool, **where: Any) -> None:
+    """Show the steps of a run, and why it failed if it did."""
+    from modelcar_pipelines.runs import follow, look
+    from modelcar_pipelines.showing import StepLines, describe_outcome, show_outcome
+
+    server = open_server(**where)
+    outcome = follow(server, run_id, _quiet if as_json else StepLines()) if wait else look(server, run_id)
+    if as_json:
+        print_json(describe_outcome(outcome))
+    else:
+        if not wait:
+            for event in outcome.tasks.values():
+                StepLines()(event)
+        show_outcome(outcome)
+    if wait:
+        raise SystemExit(outcome.exit_code)
+
+
+@pipeline.command("cancel")
+@click.argument("run_id", metavar="RUN")
+@server_options
+def cancel_command(run_id: str, **where: Any) -> None:
+    """End a run; what it did stays, and the next run finds it."""
+    from modelcar_pipelines.runs import cancel_run
+
+    cancel_run(open_server(**where), run_id)
+    click.echo(f"{run_id} is being cancelled.")
+
+
+def _quiet(event: Any) -> None:
+    """Tell nobody."""
+
+
 for command in COMMANDS:
     pipeline.add_command(command)

@@ -43,7 +43,8 @@ def schedule_command(
     """Run PIPELINE by a schedule, or change the schedule that it has; runs that are active go on."""
     from modelcar_pipelines.arguments import gather
     from modelcar_pipelines.runs import find_latest, read_spec
-    from modelcar_pipelines.schedules import ScheduleRequest, schedule
+    from modelcar_pipelines.schedule_plan import ScheduleRequest
+    from modelcar_pipelines.schedules import schedule
 
     server = open_server(**where)
     values = gather(read_spec(server, find_latest(server, pipeline)), specs=specs, pairs=pairs)

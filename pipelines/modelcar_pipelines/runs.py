@@ -15,6 +15,7 @@ from modelcar.steps.note import Note, find_note
 from modelcar_pipelines.arguments import refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import State, TaskEvent
+from modelcar_pipelines.failures import Refused
 from modelcar_pipelines.parameters import check_parameters
 from modelcar_pipelines.run_reports import read_artifact
 from modelcar_pipelines.upload import Version, find_pipeline, list_versions
@@ -54,7 +55,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run that has ended.
+    """What became of a run.
 
     Attributes:
         run: As it is now.
@@ -70,7 +71,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 when it succeeded, 2 when the input of a failed step is at fault, else 1."""
+        """Of a run that has ended: 0 when it succeeded, 2 when the input of a failed step is at fault, else 1."""
         if self.run.state in ("SUCCEEDED", "SKIPPED"):
             return 0
         return 2 if any(note.exit_code == 2 for note in self.failures) else 1
@@ -134,6 +135,32 @@ def find_run(server: Server, run_id: str) -> Run:
     return _run(server.call(server.runs.run_service_get_run, run_id))
 
 
+def list_runs(server: Server, limit: int = 20) -> list[Run]:
+    """The newest runs of the server, newest first.
+
+    Args:
+        server: Where.
+        limit: How many at most, 1 to 200.
+    """
+    answer = server.call(server.runs.run_service_list_runs, page_size=limit, sort_by="created_at desc")
+    return [_run(one) for one in answer.runs or ()]
+
+
+def cancel_run(server: Server, run_id: str) -> None:
+    """End a run; one that has ended is left as it is.
+
+    Raises:
+        PromotionError: There is no such run.
+    """
+    if find_run(server, run_id).state in ENDED:
+        return
+    try:
+        server.call(server.runs.run_service_terminate_run, run_id)
+    except Refused:
+        if find_run(server, run_id).state not in (*ENDED, "CANCELING"):  # it ended, or somebody was faster
+            raise
+
+
 def follow(
     server: Server,
     run_id: str,
@@ -158,9 +185,25 @@ def follow(
         follower = follower or _Follower(_find_steps(server, answer), tell)
         follower.look(answer)
         if answer.state in ENDED:
-            failures = tuple(_find_notes(server, answer)) if answer.state != "SUCCEEDED" else ()
-            return Outcome(_run(answer), follower.tasks, failures, server.run_url(run_id))
+            return _outcome(server, answer, follower)
         wait(LOOK_EVERY_S)
+
+
+def look(server: Server, run_id: str) -> Outcome:
+    """A run as it is now; it need not have ended.
+
+    Raises:
+        PromotionError: There is no such run.
+    """
+    answer = server.call(server.runs.run_service_get_run, run_id)
+    follower = _Follower(_find_steps(server, answer), lambda _: None)
+    follower.look(answer)
+    return _outcome(server, answer, follower)
+
+
+def _outcome(server: Server, answer: Any, follower: _Follower) -> Outcome:
+    failures = tuple(_find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
+    return Outcome(_run(answer), follower.tasks, failures, server.run_url(answer.run_id))
 
 
 class _Follower:

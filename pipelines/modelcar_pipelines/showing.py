@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from modelcar.steps.note import Note, find_note
 from modelcar_pipelines.events import State, TaskEvent
 
 if TYPE_CHECKING:
     from modelcar_pipelines.local_run import LocalRun
-    from modelcar_pipelines.runs import Outcome
+    from modelcar_pipelines.runs import Outcome, Run
+    from modelcar_pipelines.upload import Version
 
 _MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", State.SKIPPED: "○"}
 
@@ -37,6 +40,36 @@ class StepLines:
         retried = f" (attempt {event.attempt})" if event.attempt > 1 else ""
         line = f"{event.at.astimezone():%H:%M:%S} {mark} {event.display_name}{retried}{took}"
         print(line, file=self._out or sys.stderr, flush=True)
+
+
+def show_lists(pipelines: Sequence[tuple[str, Version | None]], runs: Sequence[Run]) -> None:
+    """Pipelines with their latest versions, and runs."""
+    width = max((len(name) for name, _ in pipelines), default=0)
+    for name, version in pipelines:
+        print(f"{name:<{width}}  {version.name if version is not None else 'no version'}")
+    if runs:
+        print()
+    for run in runs:
+        print(f"{run.created_at:%Y-%m-%d %H:%M:%S}  {run.run_id}  {run.state:<9}  {run.name}")
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """A run as a JSON object."""
+    return {**asdict(run), "created_at": run.created_at.isoformat(), "finished_at": _time(run.finished_at)}
+
+
+def describe_outcome(outcome: Outcome) -> dict[str, Any]:
+    """A run with its steps and failures as a JSON object."""
+    return {
+        **describe_run(outcome.run),
+        "url": outcome.url,
+        "steps": {path: {"title": one.display_name, "state": one.state.value} for path, one in outcome.tasks.items()},
+        "failures": [asdict(note) for note in outcome.failures],
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None
 
 
 def show_outcome(outcome: Outcome) -> None:

@@ -120,6 +120,20 @@ def list_versions(server: Server, pipeline_id: str) -> list[Version]:
             return sorted(versions, key=lambda one: one.created_at, reverse=True)
 
 
+def list_pipelines(server: Server) -> list[tuple[str, Version | None]]:
+    """All pipelines of the server by name, each with the version that runs where none is named."""
+    found: list[tuple[str, Version | None]] = []
+    token = ""
+    while True:
+        page = server.call(server.pipelines.pipeline_service_list_pipelines, page_token=token, page_size=PAGE)
+        for one in page.pipelines or ():
+            versions = list_versions(server, one.pipeline_id)
+            found.append((str(one.display_name), versions[0] if versions else None))
+        token = page.next_page_token or ""
+        if not token:
+            return sorted(found, key=lambda entry: entry[0])
+
+
 def _ensure_pipeline(server: Server, compiled: Compiled) -> str:
     found = find_pipeline(server, compiled.name)
     if found is not None:
