@@ -25,12 +25,22 @@ def pipeline() -> None:
 
 
 @pipeline.command("compile")
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAMES]")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is not what the source gives.")
 @image_option
-@click.option("--dir", "directory", type=click.Path(path_type=Path), default=DIRECTORY, show_default=True)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=DIRECTORY,
+    show_default=True,
+    help="Where the files are.",
+)
 def compile_command(names: tuple[str, ...], *, check: bool, image: str | None, directory: Path) -> None:
-    """Write the pipelines as Kubeflow Pipelines takes them, all or those named."""
+    """Write pipelines as Kubeflow Pipelines takes them.
+
+    Without NAMES, all pipelines of this package.
+    """
     from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
     from modelcar_pipelines.compiled_files import find_drift, write_files
 
@@ -52,12 +62,15 @@ def compile_command(names: tuple[str, ...], *, check: bool, image: str | None, d
 
 
 @pipeline.command("upload")
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAMES]")
 @image_option
 @server_options
 @json_option
 def upload_command(names: tuple[str, ...], *, image: str | None, as_json: bool, **where: Any) -> None:
-    """Make the pipelines the latest versions on the server, all or those named; what is there is not sent."""
+    """Make pipelines the latest on the server.
+
+    What is there is not sent. Without NAMES, all pipelines of this package.
+    """
     from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
     from modelcar_pipelines.upload import upload
 
@@ -98,7 +111,10 @@ def run_command(
     image: str | None,
     **where: Any,
 ) -> None:
-    """Run the latest version of a pipeline, or with --local this one, here."""
+    """Run the latest version of a pipeline.
+
+    With --local, run the one of this package in processes of this machine.
+    """
     if local:
         _run_locally(name, specs, pairs, directory, run_name, image, **where)
         return

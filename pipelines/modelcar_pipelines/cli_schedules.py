@@ -40,7 +40,10 @@ def schedule_command(
     as_json: bool,
     **where: Any,
 ) -> None:
-    """Run PIPELINE by a schedule, or change the schedule that it has; runs that are active go on."""
+    """Run PIPELINE by a schedule, or change the one that it has.
+
+    Runs that are active go on. At the wrong one of two hours, where clocks change, a run ends at once.
+    """
     from modelcar_pipelines.arguments import gather
     from modelcar_pipelines.runs import find_latest, read_spec
     from modelcar_pipelines.schedule_plan import ScheduleRequest
@@ -61,7 +64,7 @@ def schedule_command(
 @server_options
 @json_option
 def schedules_command(*, as_json: bool, **where: Any) -> None:
-    """List the schedules that were made here, and when they fire next."""
+    """List schedules, and when they fire next."""
     from modelcar_pipelines.schedules import list_schedules
 
     found = list_schedules(open_server(**where))
@@ -79,7 +82,10 @@ def schedules_command(*, as_json: bool, **where: Any) -> None:
 @click.argument("name")
 @server_options
 def pause_command(*, name: str, **where: Any) -> None:
-    """Let schedule NAME fire no more until it is resumed; runs that are active go on."""
+    """Let schedule NAME fire no more until it is resumed.
+
+    Runs that are active go on.
+    """
     from modelcar_pipelines.schedules import pause
 
     _show(pause(open_server(**where), name, _surroundings()))
@@ -89,7 +95,10 @@ def pause_command(*, name: str, **where: Any) -> None:
 @click.argument("name")
 @server_options
 def resume_command(*, name: str, **where: Any) -> None:
-    """Let schedule NAME fire again, from now on; what was missed is not made up for."""
+    """Let schedule NAME fire again, from now on.
+
+    What was missed is not made up for.
+    """
     from modelcar_pipelines.schedules import resume
 
     _show(resume(open_server(**where), name, _surroundings()))

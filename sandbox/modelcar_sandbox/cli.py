@@ -29,7 +29,9 @@ def sandbox() -> None:
 )
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
 def up(directory: Path, host: str) -> None:
-    """Start a Hub, an OCI registry, a Model Registry, a pipeline server and git, and run until Ctrl-C.
+    """Start all services, and run until Ctrl-C.
+
+    They are a Hub, an OCI registry, a Model Registry, a pipeline server and a git repository.
 
     DIR/sandbox.env then holds the variables with which commands use them, DIR/promotion.yaml a promotion to try.
     """

@@ -113,6 +113,8 @@ def runs(
         "missing": start("promote-model", place.spec("eta", source="hf://sandbox/never")),
         "cancelled": start("promote-model", place.spec("theta")),
     }
+    late = (place, started["late"].run_id, tmp_path_factory.mktemp("late"))
+    threading.Thread(target=_published_after_a_failure, args=late, daemon=True).start()
     done = _command("cancel", started["cancelled"].run_id)
     assert done.returncode == 0, done.stderr
     return started
@@ -126,8 +128,8 @@ def _published_after_a_failure(place: KfpPlace, run_id: str, directory: Path) ->
         if details and any(one.display_name == "executor(0)" and one.state == "FAILED" for one in details.task_details):
             break
         time.sleep(1)  # between looks at the server
-    write_demo_model(directory)
-    place.sandbox.hub.publish("sandbox/late", directory)
+    write_demo_model(directory / "model")
+    place.sandbox.hub.publish("sandbox/late", directory / "model")
 
 
 def _check_promoted(place: KfpPlace, service: str, digest: str = DIGEST) -> None:
@@ -182,11 +184,8 @@ def test_a_training_is_promoted_and_not_done_twice(
     assert len(place.commits("epsilon")) == 2
 
 
-def test_a_step_that_failed_is_tried_again(place: KfpPlace, runs: dict[str, Started], tmp_path: Path) -> None:
-    helper = threading.Thread(target=_published_after_a_failure, args=(place, runs["late"].run_id, tmp_path))
-    helper.start()
+def test_a_step_that_failed_is_tried_again(place: KfpPlace, runs: dict[str, Started]) -> None:
     code, told = runs["late"].end()
-    helper.join()
     assert code == 0, told
     _check_promoted(place, "zeta")
 
