@@ -25,7 +25,7 @@ test: $(VENV)/.dev ## Run the tests
 	$(PYTEST) -m "not heavy and not node"
 
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
-	$(PYTEST) -m "real or node"
+	$(PYTEST) --dist loadscope -m "real or node"
 
 test-heavy: .venv-heavy/.train ## Load and train the demo model with torch (in a venv of its own)
 	.venv-heavy/bin/python -m pytest -q -m heavy
