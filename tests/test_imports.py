@@ -16,7 +16,7 @@ ORDER = [
     {"cli"},
     {"options"},
     {"drawing", "steps"},
-    {"report", "display", "page"},
+    {"report", "display", "page", "retraining"},
     {"promotion", "registering"},
     {"build", "lineage", "training", "workspace"},
     {"push"},

@@ -118,7 +118,7 @@ def plan_command(what: tuple[str, ...], *, as_json: bool, **options: Any) -> Non
         from modelcar.promotion import plan_promotion
         from modelcar.spec import load_spec
 
-        build = plan_promotion(load_spec(Path(what[0])), access=access, tell=lambda line: click.echo(line, err=True))
+        _, build = plan_promotion(load_spec(Path(what[0])), access=access, tell=lambda line: click.echo(line, err=True))
     elif len(what) == 2:
         build = prepare(make_request(*what, **options), access)
     else:

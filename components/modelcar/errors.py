@@ -64,6 +64,13 @@ class PromotionError(Exception):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
 
+    def _render_traceback_(self) -> list[str]:
+        """What notebooks show of it: the sentence and the way out; where it was raised is of no use to the reader.
+
+        Source: `IPython.core.interactiveshell.InteractiveShell.showtraceback` asks every exception for it.
+        """
+        return [f"Error: {self}", *([f"-> {self.hint}"] if self.hint else [])]
+
 
 class InvalidInput(PromotionError):
     """The caller's fault: an argument, a file or a setting that cannot be right."""

@@ -108,7 +108,7 @@ def promote(
     return Promotion(spec, image, registered, patched, key)
 
 
-def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> Build:
+def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> tuple[Manifest, Build]:
     """Do what `promote` does before the first byte of the model moves; nothing is moved or changed anywhere.
 
     Whether the registry takes a push is not asked: the question would begin one.
@@ -119,7 +119,7 @@ def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> Build:
         tell: Given a line for each step.
 
     Returns:
-        The build that `promote` would execute now; its plan says what would be reused.
+        The manifest as it is now, and the build that `promote` would execute; its plan says what would be reused.
 
     Raises:
         VersionConflict: The named version exists with another image.
@@ -130,7 +130,7 @@ def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> Build:
     if spec.hold is not None:
         tell(describe_hold(spec))
     with open_repository(target_of(spec.inference_service)) as repository:
-        return survey(spec, repository, registry, access, reuse=True, tell=tell)[1]
+        return survey(spec, repository, registry, access, reuse=True, tell=tell)
 
 
 def survey(

@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp import dsl
 
-from modelcar.steps.retrain import DELIVER, TRAIN
+from modelcar.retraining import DELIVER, TRAIN
 from modelcar_components.check_metrics import check_metrics
 from modelcar_components.resolve_training import resolve_training
 from modelcar_components.retrain_model import retrain_model

@@ -9,29 +9,22 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from modelcar.delivery.inference_service import digest_of, is_same_image
-from modelcar.delivery.repository import Repository, open_repository
-from modelcar.delivery.trailers import IMAGE_DIGEST
 from modelcar.display import LineProgress
-from modelcar.errors import Held, InvalidInput
+from modelcar.errors import Held
 from modelcar.metrics import decide, read_metrics
-from modelcar.model_registry.client import Connection
-from modelcar.model_registry.recipes import TrainedVersion, find_by_recipe
-from modelcar.model_registry.registration import check
-from modelcar.promotion import describe_hold, target_of
-from modelcar.recipe import Recipe, compute_recipe_key, identify
-from modelcar.retry import CONTACT_ATTEMPTS, retry
+from modelcar.promotion import describe_hold
+from modelcar.recipe import Recipe
+from modelcar.retraining import SKIP, data_source, look, model_source, plan_retraining, require_training
 from modelcar.schedule import find_wrong_hour
 from modelcar.snapshot import ModelSnapshot, Source
-from modelcar.sources.open import open_data, open_source
 from modelcar.spec import ModelSpec, TrainingSpec
 from modelcar.steps.fields import read_part, read_whole
 from modelcar.steps.record import write_record
 from modelcar.steps.running import LONGEST_OUTPUT_BYTES, say, step
+from modelcar.steps.skip import say_skipped
 from modelcar.training import METRICS, Job, train
 from modelcar.workspace.download import download
 
-TRAIN, DELIVER, SKIP = "train", "deliver", "skip"
 _ANY = ("*",)
 """Data may hold pickles: a trainer reads them, and no server."""
 _LONGEST_METRICS = LONGEST_OUTPUT_BYTES - 100
@@ -99,41 +92,28 @@ def resolve_training(
     if scheduled and (reason := find_wrong_hour(scheduled, created_at)) is not None:
         return _skip(started, reason)
     wanted = read_whole(spec, fields)
-    training = _required(wanted.training)
+    training = require_training(wanted.training)
     if wanted.hold is not None:
         if scheduled:
             return _skip(started, describe_hold(wanted))
         raise Held(describe_hold(wanted), hint="Take hold out of the spec.")
-    say(f"checking {wanted.inference_service.repository} and {wanted.model_registry.url}")
-    registry = Connection.from_environment(wanted.model_registry.url)
-    check(registry, wanted.model_registry.registered_model, wanted.model_registry.version)
-    with open_repository(target_of(wanted.inference_service)) as repository:
-        serving = repository.read().storage_uri
-        repository.check_write_access()
-        say(f"looking at {wanted.model.source} and {training.data}")
-        base, base_source = _look(_model_source(wanted.model))
-        data, data_source = _look(_data_source(training))
-        identities = identify(base, base_source), identify(data, data_source)
-        key = compute_recipe_key(*identities, Recipe.of(training))
-        earlier = find_by_recipe(registry, wanted.model_registry.registered_model, key)
-        action, reason = _decide(earlier, repository, serving)
-    say(f"recipe key {key}: {reason}")
+    plan = plan_retraining(wanted, tell=say)
+    base = plan.base
+    skipped = {}
+    if plan.action == SKIP:
+        say_skipped(plan.reason)
+        skipped = {"skipped": plan.reason[:200]}
     return ResolvedTraining(
-        action,
+        plan.action,
         base.uri,
         base.revision or "",
         base.commit_hash or "",
-        data.commit_hash or "",
-        key,
+        plan.data.commit_hash or "",
+        plan.recipe_key,
         str(training.image) if training.image is not None else step_image,
-        earlier.uri.removeprefix("oci://") if earlier is not None else "",
-        serving,
-        write_record(
-            started,
-            files=len(base.files),
-            size_bytes=base.size_bytes,
-            **({"skipped": reason[:200]} if action == SKIP else {}),
-        ),
+        plan.earlier.uri.removeprefix("oci://") if plan.earlier is not None else "",
+        plan.serving,
+        write_record(started, files=len(base.files), size_bytes=base.size_bytes, **skipped),
     )
 
 
@@ -161,10 +141,10 @@ def retrain_model(
     started = time.monotonic()
     part = read_part(spec, ("model", "training"), fields)
     model: ModelSpec = part["model"]
-    training = _required(part.get("training"))
+    training = require_training(part.get("training"))
     place = Path(directory)
-    base = _bring(*_look(_model_source(model)), place / "base", model.allow_pickle)
-    data = _bring(*_look(_data_source(training, data_commit)), place / "data", _ANY)
+    base = _bring(*look(model_source(model)), place / "base", model.allow_pickle)
+    data = _bring(*look(data_source(training, data_commit)), place / "data", _ANY)
     job = Job(base, data, Recipe.of(training), recipe_key, model.allow, model.ignore, model.allow_pickle)
     trained = train(job, place / "trained", tell=say)
     say("trained already" if trained.was_done else f"trained in {trained.seconds:.0f} s")
@@ -183,46 +163,14 @@ def check_metrics(spec: str, *, metrics: str) -> None:
     Raises:
         SystemExit: See `modelcar.steps.running.step`.
     """
-    training = _required(read_part(spec, ("training",), {}).get("training"))
+    training = require_training(read_part(spec, ("training",), {}).get("training"))
     for result in decide(read_metrics(Path(metrics)), training.floors).results:
         say(str(result))
 
 
-def _decide(earlier: TrainedVersion | None, repository: Repository, serving: str) -> tuple[str, str]:
-    """What is to be done, and why."""
-    if earlier is None:
-        return TRAIN, "nothing was trained with it yet"
-    if is_same_image(serving, earlier.uri):
-        return SKIP, f"nothing is new: version {earlier.version} came of it, and serves"
-    promoted = [commit for commit, digests in repository.history(IMAGE_DIGEST) if digest_of(earlier.uri) in digests]
-    if promoted:
-        # People win: what was put back, or followed by something else, is not put there again every night.
-        return SKIP, f"version {earlier.version} came of it, was promoted by {promoted[0][:12]}, and changed since"
-    return DELIVER, f"version {earlier.version} came of it, and is not in git yet"
-
-
 def _skip(started: float, reason: str) -> ResolvedTraining:
-    say(f"skipped: {reason}")
+    say_skipped(reason)
     return ResolvedTraining(SKIP, "", "", "", "", "", "", "", "", write_record(started, skipped=reason[:200]))
-
-
-def _model_source(model: ModelSpec) -> Source:
-    return open_source(
-        model.source,
-        revision=model.revision,
-        allow=model.allow,
-        ignore=model.ignore,
-        allow_pickle=model.allow_pickle,
-    )
-
-
-def _data_source(training: TrainingSpec, commit: str = "") -> Source:
-    data = training.data.partition("@")[0] if commit else training.data
-    return open_data(data, revision=commit or training.data_revision)
-
-
-def _look(source: Source) -> tuple[ModelSnapshot, Source]:
-    return retry(source.snapshot, attempts=CONTACT_ATTEMPTS), source
 
 
 def _choose(metrics: Mapping[str, float], training: TrainingSpec) -> dict[str, float]:
@@ -242,11 +190,3 @@ def _bring(snapshot: ModelSnapshot, source: Source, directory: Path, allow_pickl
         return Path(unquote(snapshot.uri.removeprefix("file://")))
     progress = LineProgress(snapshot.size_bytes, say)
     return download(snapshot, source, directory, allow_pickle=allow_pickle, progress=progress).directory
-
-
-def _required(training: TrainingSpec | None) -> TrainingSpec:
-    if training is None:
-        raise InvalidInput(
-            "the spec says nothing of a training", hint="Write its section training, or run promote-model instead."
-        )
-    return training
