@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from modelcar.spec import PromotionSpec, parse_spec
+from modelcar.spec import PromotionSpec, format_spec, parse_spec
 
 VISIBLE = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=20)
 NAMES = VISIBLE.filter(lambda text: text.isprintable() and text.strip() == text and "\\" not in text)
@@ -81,6 +81,19 @@ def dumped(value: Any, *, flow: bool, quotes: str | None) -> str:
 
 def parse(text: str) -> PromotionSpec:
     return parse_spec(text, name="p.yaml", env={})
+
+
+@settings(deadline=None)
+@given(SPECS)
+def test_a_written_spec_reads_as_the_same_whatever_the_environment_says(value: Any) -> None:
+    elsewhere = {
+        "MODELCAR_BASE_IMAGE": "quay.io/other:2",
+        "MODEL_REGISTRY_URL": "http://other",
+        "MODELCAR_GIT_URL": "x",
+    }
+    spec = parse(json.dumps(value))
+
+    assert parse_spec(format_spec(spec), name="again", env=elsewhere) == spec
 
 
 @settings(deadline=None)

@@ -251,15 +251,16 @@ def _build(values: Mapping[str, Any], wanted: Set[str]) -> dict[str, Any]:
     sections: dict[str, dict[str, Any]] = {}
     for field in FIELDS:
         if field.key in values and field.only is None:
-            sections.setdefault(field.section, {})[_attribute(field.name)] = values[field.key]
+            sections.setdefault(field.section, {})[attribute_of(field.name)] = values[field.key]
     model_format = sections.pop("modelRegistry.modelFormat", None)
     if "modelRegistry" in sections:
         sections["modelRegistry"]["model_format"] = ModelFormat(**model_format) if model_format else None
     root = sections.pop("", {})
-    return {_attribute(key): _TYPES[key](**section) for key, section in sections.items() if key in wanted} | root
+    return {attribute_of(key): _TYPES[key](**section) for key, section in sections.items() if key in wanted} | root
 
 
-def _attribute(name: str) -> str:
+def attribute_of(name: str) -> str:
+    """What a key is called in the dataclasses: `registeredModel` is `registered_model`."""
     return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
 
 

@@ -1,0 +1,52 @@
+"""From a PromotionSpec back to a text that is read as the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from modelcar.metrics import Floor
+from modelcar.spec.fields import FIELDS
+from modelcar.spec.promotion_spec import PromotionSpec, attribute_of
+from modelcar.spec.values import SCRATCH
+
+
+def format_spec(spec: PromotionSpec) -> str:
+    """Every value of a spec as JSON, defaults too, so that no environment says anything about it any more.
+
+    Args:
+        spec: As `parse_spec` gives it, perhaps with some values replaced.
+
+    Returns:
+        A text of which `parse_spec` makes the same spec, whatever the environment is.
+    """
+    root: dict[str, Any] = {}
+    for field in FIELDS:
+        value = field.only or _find(spec, field.key)
+        if field.key == "image.baseImage" and value is None:
+            value = SCRATCH
+        if value is None or (field.shape != "string" and not value):
+            continue
+        place = root
+        for name in field.key.split(".")[:-1]:
+            place = place.setdefault(name, {})
+        place[field.name] = _plain(value)
+    return json.dumps(root, ensure_ascii=False)
+
+
+def _find(spec: PromotionSpec, key: str) -> Any:
+    value: Any = spec
+    for name in key.split("."):
+        value = getattr(value, attribute_of(name)) if value is not None else None
+    return value
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Floor):
+        return f"at {value.side} {value.bound!r}"  # str() of it is rounded, for people
+    return str(value)
