@@ -89,6 +89,7 @@ PATCH = Step("Patch", 900, secrets=(GIT, REGISTRY))
 RETRAIN = Step("Retrain", 24 * 3600, cpu="1", memory="8Gi", secrets=(HUB,), tolerations=("nvidia.com/gpu",))
 CHECK = Step("Check metrics", 900, retries=0)
 REPORT = Step("Report", 900, secrets=(GIT, REGISTRY))
+REPORT_SKIPPED = Step("Report skipped", 900)
 REPORT_FAILURE = Step("Report failures", 900, retries=0)
 
 

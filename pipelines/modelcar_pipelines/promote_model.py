@@ -23,3 +23,5 @@ def promote_model(wanted: Wanted, scheduled: Any) -> None:
         with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
             pushed = tasks.push(wanted, resolved)
             tasks.deliver(wanted, resolved, pushed.outputs["image"], {"push_record": pushed.outputs["record"]})
+        with dsl.If(resolved.outputs["proceed"] == False):  # noqa: E712
+            tasks.skip(resolved)

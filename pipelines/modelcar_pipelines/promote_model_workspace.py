@@ -26,3 +26,5 @@ def promote_model_workspace(wanted: Wanted, scheduled: Any) -> None:
             pushed = tasks.push_directory(wanted, resolved, downloaded.outputs["directory"])
             records = {"download_record": downloaded.outputs["record"], "push_record": pushed.outputs["record"]}
             tasks.deliver(wanted, resolved, pushed.outputs["image"], records)
+        with dsl.If(resolved.outputs["proceed"] == False):  # noqa: E712
+            tasks.skip(resolved)

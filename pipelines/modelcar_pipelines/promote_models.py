@@ -30,3 +30,5 @@ def promote_models(specs: list[str] = []) -> None:  # noqa: B006 - KFP reads the
         with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
             pushed = tasks.push(wanted, resolved)
             tasks.deliver(wanted, resolved, pushed.outputs["image"], {"push_record": pushed.outputs["record"]})
+        with dsl.If(resolved.outputs["proceed"] == False):  # noqa: E712
+            tasks.skip(resolved)

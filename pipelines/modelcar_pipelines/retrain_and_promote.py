@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp import dsl
 
-from modelcar.retraining import DELIVER, TRAIN
+from modelcar.retraining import DELIVER, SKIP, TRAIN
 from modelcar_components.check_metrics import check_metrics
 from modelcar_components.resolve_training import resolve_training
 from modelcar_components.retrain_model import retrain_model
@@ -58,3 +58,5 @@ def retrain_and_promote(wanted: Wanted, scheduled: Any) -> None:
             tasks.deliver(wanted, resolved, pushed.outputs["image"], records, recipe_key)
         with dsl.If(resolved.outputs["action"] == DELIVER):
             tasks.deliver(wanted, resolved, resolved.outputs["image"], {}, recipe_key)
+        with dsl.If(resolved.outputs["action"] == SKIP):
+            tasks.skip(resolved)

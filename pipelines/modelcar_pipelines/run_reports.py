@@ -13,7 +13,7 @@ from urllib.parse import quote
 from modelcar.errors import PromotionError
 from modelcar_pipelines.connection import Server
 
-REPORTS = ("report-promotion", "report-failure")
+REPORTS = ("report-promotion", "report-skipped", "report-failure")
 """Tasks that write a report, the one of a run that came to its end first."""
 
 

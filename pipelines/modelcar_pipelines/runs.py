@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from modelcar.errors import InvalidInput, PromotionError
-from modelcar.steps.note import Note, find_note
+from modelcar.steps.note import Note, find_note, find_skip
 from modelcar_pipelines.arguments import refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import State, TaskEvent
@@ -23,6 +23,7 @@ from modelcar_pipelines.upload import Version, find_pipeline, list_versions
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
 """States that a run stays in."""
 LOOK_EVERY_S = 1.0
+SKIP_TASK = "report-skipped"
 _LOG_ARTIFACT = "main-logs"
 """What Argo calls a container's log when it keeps it."""
 
@@ -61,12 +62,14 @@ class Outcome:
         run: As it is now.
         tasks: The last event of each step, by path, in the order in which they began.
         failures: What failed steps left behind; a step that could not say why has no note.
+        skipped: Why there was nothing to do; empty when there was, or when the server keeps no logs.
         url: Where people look at it.
     """
 
     run: Run
     tasks: Mapping[str, TaskEvent]
     failures: tuple[Note, ...]
+    skipped: str
     url: str
 
     @property
@@ -203,7 +206,8 @@ def look(server: Server, run_id: str) -> Outcome:
 
 def _outcome(server: Server, answer: Any, follower: _Follower) -> Outcome:
     failures = tuple(_find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
-    return Outcome(_run(answer), follower.tasks, failures, server.run_url(answer.run_id))
+    skipped = _find_skips(server, answer) if answer.state == "SUCCEEDED" else ""
+    return Outcome(_run(answer), follower.tasks, failures, skipped, server.run_url(answer.run_id))
 
 
 class _Follower:
@@ -293,6 +297,13 @@ def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
         if note is not None:
             found[str(note)] = note
     yield from found.values()
+
+
+def _find_skips(server: Server, answer: Any) -> str:
+    """Why there was nothing to do, for each model of the run that this was so for."""
+    tasks = [one for one in _details(answer) if one.display_name == SKIP_TASK and one.state == "SUCCEEDED"]
+    logs = [read_log(server, answer.run_id, child.pod_name) for one in tasks for child in one.child_tasks or ()]
+    return "; ".join(dict.fromkeys(reason for text in logs if (reason := find_skip(text)) is not None))
 
 
 def read_log(server: Server, run_id: str, node: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from modelcar.steps.note import Note, find_note
+from modelcar.steps.note import Note, find_note, find_skip
 from modelcar_pipelines.events import State, TaskEvent
+from modelcar_pipelines.runs import SKIP_TASK
 
 if TYPE_CHECKING:
     from modelcar_pipelines.local_run import LocalRun
@@ -64,6 +65,7 @@ def describe_outcome(outcome: Outcome) -> dict[str, Any]:
         **describe_run(outcome.run),
         "url": outcome.url,
         "steps": {path: {"title": one.display_name, "state": one.state.value} for path, one in outcome.tasks.items()},
+        "skipped": outcome.skipped or None,
         "failures": [asdict(note) for note in outcome.failures],
     }
 
@@ -74,7 +76,8 @@ def _time(moment: datetime | None) -> str | None:
 
 def show_outcome(outcome: Outcome) -> None:
     """How a run on a server ended."""
-    _show_end(outcome.run.state, list(outcome.failures), [])
+    state = f"SKIPPED: {outcome.skipped}" if outcome.skipped else outcome.run.state
+    _show_end(state, list(outcome.failures), [])
     print(outcome.url, file=sys.stderr)
 
 
@@ -83,7 +86,13 @@ def show_local(done: LocalRun) -> int:
     failed = [event for event in done.tasks.values() if event.state is State.FAILED and event.exit_code is not None]
     notes = [note for event in failed if (note := find_note(event.message)) is not None]
     silent = [event for event in failed if find_note(event.message) is None]
-    _show_end(done.state, notes, [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent])
+    skipped = [
+        find_skip(done.log(event.path).read_text(encoding="utf-8"))
+        for event in done.tasks.values()
+        if event.task == SKIP_TASK and event.state is State.SUCCEEDED
+    ]
+    state = f"SKIPPED: {skipped[0]}" if skipped else done.state
+    _show_end(state, notes, [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent])
     for artifact in done.artifacts:
         if artifact.type == "system.HTML" and artifact.path.exists():
             print(f"report: {artifact.path}")

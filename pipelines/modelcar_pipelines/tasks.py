@@ -13,6 +13,7 @@ from modelcar_components.patch_inference_service import patch_inference_service
 from modelcar_components.register_model import register_model
 from modelcar_components.report_failure import report_failure
 from modelcar_components.report_promotion import report_promotion
+from modelcar_components.report_skipped import report_skipped
 from modelcar_components.resolve_model import resolve_model
 from modelcar_pipelines import platform
 from modelcar_pipelines.platform import prepare
@@ -117,6 +118,11 @@ def deliver(
     )
     for task, step in ((registered, platform.REGISTER), (patched, platform.PATCH), (reported, platform.REPORT)):
         prepare(task, step)
+
+
+def skip(resolved: PipelineTask) -> None:
+    """Report that there is nothing to do."""
+    prepare(report_skipped(resolve_record=resolved.outputs["record"]), platform.REPORT_SKIPPED)
 
 
 def failure_report() -> PipelineTask:

@@ -10,7 +10,7 @@ from modelcar.steps.download import Downloaded, download_model
 from modelcar.steps.patch import Patched, patch_inference_service
 from modelcar.steps.push import Pushed, build_and_push
 from modelcar.steps.register import Registered, register_model
-from modelcar.steps.report import report_failure, report_promotion
+from modelcar.steps.report import report_failure, report_promotion, report_skipped
 from modelcar.steps.resolve import Resolved, resolve_model
 from modelcar.steps.retrain import ResolvedTraining, Retrained, check_metrics, resolve_training, retrain_model
 
@@ -29,6 +29,7 @@ __all__ = [
     "register_model",
     "report_failure",
     "report_promotion",
+    "report_skipped",
     "resolve_model",
     "resolve_training",
     "retrain_model",

@@ -23,6 +23,9 @@ _PATTERN = re.compile(
     r'^Error: (?P<body>(?:(?!^Error: ).)*?)\nmodelcar step "(?P<step>[^"\n]+)" ended with exit code (?P<code>\d+)\.$',
     re.MULTILINE | re.DOTALL,
 )
+SKIPPED = "skipped: "
+"""How a line of a log begins that says why there was nothing to do."""
+_SKIPPED_LINE = re.compile(rf"^{SKIPPED}(.*)$", re.MULTILINE)
 _HINT = "\n-> "
 
 
@@ -54,6 +57,12 @@ def find_note(text: str) -> Note | None:
         return None
     message, _, hint = found[-1]["body"].partition(_HINT)
     return Note(found[-1]["step"], message, hint or None, int(found[-1]["code"]))
+
+
+def find_skip(text: str) -> str | None:
+    """Why there was nothing to do, in the log of the step that reports it; None when it says nothing of that."""
+    found = _SKIPPED_LINE.search(text)
+    return found[1] if found is not None else None
 
 
 def leave_note(note: Note) -> None:

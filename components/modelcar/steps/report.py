@@ -30,6 +30,7 @@ from modelcar.registering import look_up
 from modelcar.spec import InferenceServiceSpec, TrainingSpec
 from modelcar.steps.ended import EndedStep, find_ended_steps
 from modelcar.steps.fields import read_part
+from modelcar.steps.note import SKIPPED
 from modelcar.steps.record import read_record
 from modelcar.steps.running import say, step
 from modelcar.steps.surroundings import make_access
@@ -120,6 +121,24 @@ def report_promotion(
     write_report(report, Path(page), Path(summary))
 
 
+@step("Report skipped")
+def report_skipped(resolve_record: str, *, page: str, summary: str) -> None:
+    """Write that there was nothing to do, and why.
+
+    Args:
+        resolve_record: What the first step told.
+        page: File for the HTML.
+        summary: File for the Markdown.
+
+    Raises:
+        SystemExit: See `modelcar.steps.running.step`.
+    """
+    resolved = read_record(resolve_record)
+    steps = (StepReport(TITLES["resolve"], "SUCCEEDED", resolved.get("seconds")),)
+    say(f"{SKIPPED}{resolved['skipped']}")
+    write_report(Report("Promotion", "SKIPPED", resolved["skipped"], steps), Path(page), Path(summary))
+
+
 @step("Report failures")
 def report_failure(*, state: str, job: str, page: str, summary: str) -> None:
     """Write why a run failed: which step, what it said, and what to do. Nothing failed: write that.
@@ -134,7 +153,9 @@ def report_failure(*, state: str, job: str, page: str, summary: str) -> None:
         SystemExit: See `modelcar.steps.running.step`.
     """
     if state in _SUCCESS:
-        report = Report("Promotion", "SUCCEEDED", "No step failed. The step Report has what was done.")
+        report = Report(
+            "Promotion", "SUCCEEDED", "No step failed. What was done is in the report of the step before this one."
+        )
     else:
         report = describe_failure(*_look_for_steps(job))
     write_report(report, Path(page), Path(summary))
