@@ -11,7 +11,10 @@ In a notebook::
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelcar_pipelines.notebook import connect
 
 __all__ = ["connect"]
 

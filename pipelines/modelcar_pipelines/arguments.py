@@ -6,14 +6,17 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelcar.errors import InvalidInput
-from modelcar.spec import load_spec
+from modelcar.spec import PromotionSpec, format_spec, load_spec, parse_spec
+from modelcar.spec.fields import API_VERSION, KIND
 from modelcar_pipelines.parameters import parse_parameter, pipeline_parameters
 
 SPEC, SPECS = "spec", "specs"
 """Parameters that hold whole PromotionSpecs: one as a string, or several as a list of them."""
+SpecLike = PromotionSpec | Mapping[str, Any] | Path | str
+"""What a PromotionSpec can be given as, see `take_spec`."""
 
 
 def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable[str] = ()) -> dict[str, object]:
@@ -61,8 +64,40 @@ def read_spec_text(path: Path) -> str:
     Raises:
         InvalidSpec: The file cannot be read, or has faults.
     """
-    load_spec(path)
-    return protect(path.read_text(encoding="utf-8-sig"))
+    return take_spec(path).text
+
+
+class GivenSpec(NamedTuple):
+    """A PromotionSpec, read and checked as far as this machine can tell.
+
+    Attributes:
+        spec: With defaults, those of this machine's environment among them.
+        text: As it was given, in a form that reaches a step unchanged.
+    """
+
+    spec: PromotionSpec
+    text: str
+
+
+def take_spec(given: SpecLike) -> GivenSpec:
+    """Read a PromotionSpec, however a program has it.
+
+    Args:
+        given: A file's path; a text, YAML or JSON, which a string is when it has more than one line or begins with a
+            brace; a mapping of the same keys, in which `apiVersion` and `kind` may be left out; or a PromotionSpec.
+
+    Raises:
+        InvalidSpec: A file cannot be read, or the spec has faults.
+    """
+    if isinstance(given, PromotionSpec):
+        return GivenSpec(given, protect(format_spec(given)))
+    if isinstance(given, Mapping):
+        text = json.dumps({"apiVersion": API_VERSION, "kind": KIND, **given}, ensure_ascii=False, default=str)
+        return GivenSpec(parse_spec(text, name="spec"), protect(text))
+    if isinstance(given, str) and ("\n" in given or given.lstrip().startswith("{")):
+        return GivenSpec(parse_spec(given, name="spec"), protect(given))
+    path = Path(given)
+    return GivenSpec(load_spec(path), protect(path.read_text(encoding="utf-8-sig")))
 
 
 def protect(text: str) -> str:

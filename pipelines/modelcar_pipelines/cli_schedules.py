@@ -126,11 +126,10 @@ def _surroundings() -> Surroundings:
 
 
 def _show(schedule: Schedule) -> None:
-    state = "paused" if schedule.paused else "being changed" if schedule.changing else "on"
-    runs = schedule.version_id or "the latest version"
-    click.echo(f"  {schedule.scheduled}  ({state}; runs {runs}; the server's cron is {schedule.kfp_cron})")
-    for fire in schedule.next_fires:
-        click.echo(f"  next: {fire:%a %Y-%m-%d %H:%M %Z}")
+    from modelcar_pipelines.showing import schedule_lines
+
+    for line in schedule_lines(schedule):
+        click.echo(f"  {line}")
 
 
 def _describe(schedule: Schedule) -> dict[str, Any]:

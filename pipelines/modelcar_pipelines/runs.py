@@ -64,6 +64,7 @@ class Outcome:
         failures: What failed steps left behind; a step that could not say why has no note.
         skipped: Why there was nothing to do; empty when there was, or when the server keeps no logs.
         url: Where people look at it.
+        seconds: That each step took which has ended, by path; as exact as the server's clock tells, mostly to a second.
     """
 
     run: Run
@@ -71,6 +72,7 @@ class Outcome:
     failures: tuple[Note, ...]
     skipped: str
     url: str
+    seconds: Mapping[str, float]
 
     @property
     def exit_code(self) -> int:
@@ -207,7 +209,7 @@ def look(server: Server, run_id: str) -> Outcome:
 def _outcome(server: Server, answer: Any, follower: _Follower) -> Outcome:
     failures = tuple(_find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
     skipped = _find_skips(server, answer) if answer.state == "SUCCEEDED" else ""
-    return Outcome(_run(answer), follower.tasks, failures, skipped, server.run_url(answer.run_id))
+    return Outcome(_run(answer), follower.tasks, failures, skipped, server.run_url(answer.run_id), follower.seconds)
 
 
 class _Follower:
@@ -215,6 +217,7 @@ class _Follower:
 
     Attributes:
         tasks: The last event of each step, by path.
+        seconds: That each step took which has ended, by path.
     """
 
     def __init__(self, titles: Mapping[str, str], tell: Callable[[TaskEvent], None]) -> None:
@@ -222,6 +225,7 @@ class _Follower:
         self._numbers: dict[str, int] = {}
         self._counts: dict[str, int] = {}
         self.tasks: dict[str, TaskEvent] = {}
+        self.seconds: dict[str, float] = {}
 
     def look(self, answer: Any) -> None:
         """Take a look at the run as the server has it now."""
@@ -235,6 +239,8 @@ class _Follower:
                 self._tell(replace(event, at=one.start_time or event.at, state=State.RUNNING))
             if known is None or known.state != event.state:
                 self.tasks[event.path] = event
+                if event.state in (State.SUCCEEDED, State.FAILED):
+                    self.seconds[event.path] = (event.at - (one.start_time or event.at)).total_seconds()
                 self._tell(event)
 
     def _event(self, one: Any, state: State) -> TaskEvent:
@@ -327,8 +333,9 @@ def read_log(server: Server, run_id: str, node: str) -> str:
 
 def _run(answer: Any) -> Run:
     reference = answer.pipeline_version_reference
-    # A run that was cancelled ends as FAILED or CANCELED, depending on the server's age.
-    cancelled = any(one.state in ("CANCELING", "CANCELED") for one in answer.state_history or ())
+    # A run that was cancelled ends as FAILED, and only its history tells: it was CANCELING, or, when that was before its
+    # first step, in a state that the server has no word for (measured on 2.17).
+    cancelled = any(one.state in (None, "CANCELING", "CANCELED") for one in answer.state_history or ())
     state = "CANCELED" if cancelled and answer.state in ENDED else str(answer.state or "PENDING")
     return Run(
         str(answer.run_id),

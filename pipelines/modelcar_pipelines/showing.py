@@ -15,9 +15,10 @@ from modelcar_pipelines.runs import SKIP_TASK
 if TYPE_CHECKING:
     from modelcar_pipelines.local_run import LocalRun
     from modelcar_pipelines.runs import Outcome, Run
+    from modelcar_pipelines.schedules import Schedule
     from modelcar_pipelines.upload import Version
 
-_MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", State.SKIPPED: "○"}
+MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", State.SKIPPED: "○"}
 
 
 class StepLines:
@@ -31,7 +32,7 @@ class StepLines:
         """Write a line."""
         if _is_group(event):
             return
-        took, mark = "", _MARKS[event.state]
+        took, mark = "", MARKS[event.state]
         if event.state is State.RUNNING and event.exit_code is not None:
             mark, took = "↻", f": {event.message.splitlines()[-1]}"
         elif event.state is State.RUNNING:
@@ -105,11 +106,24 @@ def show_local(done: LocalRun) -> int:
 def _show_end(state: str, notes: list[Note], others: list[str]) -> None:
     print(state, file=sys.stderr)
     for note in notes:
-        print(f"{note.step}: {note.message}", file=sys.stderr)
-        if note.hint:
-            print(f"  {note.hint}", file=sys.stderr)
+        print(note_text(note), file=sys.stderr)
     for other in others:
         print(other, file=sys.stderr)
+
+
+def note_text(note: Note) -> str:
+    """Why a step failed, and below that what to do."""
+    return f"{note.step}: {note.message}" + (f"\n  {note.hint}" if note.hint else "")
+
+
+def schedule_lines(schedule: Schedule) -> list[str]:
+    """A schedule and its next fires."""
+    state = "paused" if schedule.paused else "being changed" if schedule.changing else "on"
+    runs = schedule.version_id or "the latest version"
+    return [
+        f"{schedule.scheduled}  ({state}; runs {runs}; the server's cron is {schedule.kfp_cron})",
+        *(f"next: {fire:%a %Y-%m-%d %H:%M %Z}" for fire in schedule.next_fires),
+    ]
 
 
 def _is_group(event: TaskEvent) -> bool:

@@ -104,6 +104,11 @@ def digest_of(storage_uri: str) -> str | None:
     return found.group(1) if found and found.end() == len(storage_uri) else None
 
 
+def is_placeholder(storage_uri: str) -> bool:
+    """Whether it is what a manifest carries before its first promotion; nothing can serve from it."""
+    return digest_of(storage_uri) == NEVER_BUILT
+
+
 def is_same_image(storage_uri: str, other: str) -> bool:
     """Whether two storageUris pull the same bytes from the same place: registry, repository and digest are equal.
 
@@ -142,7 +147,7 @@ def apply(text: str, edit: Edit) -> str:
             hint="Somebody changed it meanwhile; look at that change, then plan again.",
         )
     annotations = dict(edit.annotations)
-    if digest_of(current) == NEVER_BUILT and _annotation(found.root, STOP_ANNOTATION).lower() == "true":
+    if is_placeholder(current) and _annotation(found.root, STOP_ANNOTATION).lower() == "true":
         annotations[STOP_ANNOTATION] = "false"
     return _edited(text, found, edit, annotations)
 

@@ -53,6 +53,17 @@ def headline(title: str, state: State | None = None, sentence: str = "") -> Html
     )
 
 
+def ended(name: str, state: State, steps_seen: int, seconds: float) -> Html:
+    """One line for a run that has ended, drawn in full elsewhere."""
+    count = f"{steps_seen} step{'s' if steps_seen != 1 else ''}, {format_seconds(seconds)}"
+    return element(
+        "p",
+        element("span", _MARKS[state], class_=f"mark {state.lower()}", aria_hidden="true"),
+        name,
+        element("span", f": {state.lower()}, {count}", class_="muted"),
+    )
+
+
 def section(title: str, *blocks: Html | None) -> Html | None:
     """Blocks under a heading; nothing when there are none."""
     there = [block for block in blocks if block]

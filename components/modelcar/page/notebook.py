@@ -12,11 +12,13 @@ from modelcar.page.report import LayerReport
 from modelcar.quantities import format_bytes
 
 
-def render_plan(plan: Mapping[str, Any]) -> str:
+def render_plan(plan: Mapping[str, Any], more: Mapping[str, str | None] | None = None, title: str = "Plan") -> str:
     """What a push would move.
 
     Args:
         plan: As `modelcar.report.describe_plan` gives it.
+        more: Names and values that go with it, texts or markup; those without a value are left out.
+        title: Above it.
     """
     source, size_bytes, reused_bytes = plan["source"], plan["size_bytes"], plan["reused_bytes"]
     commit = f" at {source['commit_hash'][:SHORT]}" if source["commit_hash"] else ""
@@ -26,10 +28,11 @@ def render_plan(plan: Mapping[str, Any]) -> str:
         "Goes to": blocks.code(plan["destination"]),
         "Base image": blocks.code(plan["base_image"] or "scratch"),
         "Platform": plan["platform"],
+        **(more or {}),
     }
     sentence = f"{format_bytes(size_bytes - reused_bytes)} would move, {format_bytes(reused_bytes)} would be reused."
     return blocks.frame(
-        blocks.headline("Plan", sentence=sentence),
+        blocks.headline(title, sentence=sentence),
         blocks.section("Image", blocks.facts(values), blocks.layers(layers, sent="to send", kept="reused")),
         _left_out(plan["left_out"]),
     )

@@ -12,9 +12,9 @@ from modelcar.promotion import describe_hold, refuse_training, survey, target_of
 from modelcar.quantities import format_bytes
 from modelcar.schedule import find_wrong_hour
 from modelcar.steps.fields import read_whole
+from modelcar.steps.note import SKIPPED
 from modelcar.steps.record import write_record
 from modelcar.steps.running import say, step
-from modelcar.steps.skip import say_skipped
 from modelcar.steps.surroundings import make_access
 
 
@@ -53,7 +53,7 @@ def resolve_model(spec: str, fields: dict[str, str], *, scheduled: str = "", cre
     """
     started = time.monotonic()
     if scheduled and (reason := find_wrong_hour(scheduled, created_at)) is not None:
-        say_skipped(reason)
+        say(f"{SKIPPED}{reason}")
         return Resolved(False, "", "", "", "", write_record(started, skipped=reason))
     wanted = read_whole(spec, fields)
     refuse_training(wanted)

@@ -19,9 +19,9 @@ from modelcar.schedule import find_wrong_hour
 from modelcar.snapshot import ModelSnapshot, Source
 from modelcar.spec import ModelSpec, TrainingSpec
 from modelcar.steps.fields import read_part, read_whole
+from modelcar.steps.note import SKIPPED
 from modelcar.steps.record import write_record
 from modelcar.steps.running import LONGEST_OUTPUT_BYTES, say, step
-from modelcar.steps.skip import say_skipped
 from modelcar.training import METRICS, Job, train
 from modelcar.workspace.download import download
 
@@ -101,7 +101,7 @@ def resolve_training(
     base = plan.base
     skipped = {}
     if plan.action == SKIP:
-        say_skipped(plan.reason)
+        say(f"{SKIPPED}{plan.reason}")
         skipped = {"skipped": plan.reason[:200]}
     return ResolvedTraining(
         plan.action,
@@ -169,7 +169,7 @@ def check_metrics(spec: str, *, metrics: str) -> None:
 
 
 def _skip(started: float, reason: str) -> ResolvedTraining:
-    say_skipped(reason)
+    say(f"{SKIPPED}{reason}")
     return ResolvedTraining(SKIP, "", "", "", "", "", "", "", "", write_record(started, skipped=reason[:200]))
 
 

@@ -1,0 +1,219 @@
+"""What a notebook asks of a pipeline server; `modelcar pipeline` does the same with the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelcar.errors import InvalidInput
+from modelcar_pipelines import connection
+from modelcar_pipelines.arguments import SPEC, SPECS, SpecLike, take_spec
+from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
+from modelcar_pipelines.connection import Server
+from modelcar_pipelines.notebook.live import LiveRun
+from modelcar_pipelines.notebook.plans import PromotionPlan, TrainingPlan, make_plan
+from modelcar_pipelines.notebook.runs import PipelineRun, PipelineRuns, RunFailed, show_run
+from modelcar_pipelines.notebook.schedules import PipelineSchedule, PipelineSchedules
+from modelcar_pipelines.runs import cancel_run, default_run_name, find_latest, follow, list_runs, look, start_run
+from modelcar_pipelines.schedule_plan import ScheduleRequest
+from modelcar_pipelines.schedules import list_schedules, pause, resume, schedule, unschedule
+from modelcar_pipelines.upload import Version, find_pipeline, upload
+
+
+class Pipelines:
+    """The pipelines of one server; `connect` makes it.
+
+    Specs are given as a file's path, as text, as a mapping of the same keys, or as a PromotionSpec. What is returned
+    draws itself in a notebook. Errors are `modelcar.errors.PromotionError`: one sentence, and a hint.
+
+    Attributes:
+        server: Where everything is asked.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def __repr__(self) -> str:
+        where = f", namespace {self.server.namespace}" if self.server.namespace else ""
+        return f"Pipelines at {self.server.url}{where}"
+
+    def plan(self, spec: SpecLike) -> PromotionPlan | TrainingPlan:
+        """Find out what a promotion would read, send and reuse, or whether a retraining would train.
+
+        Everything is asked from here, with the credentials that are here; nothing is moved or changed.
+
+        Raises:
+            PromotionError: What would stop the run early.
+        """
+        return make_plan(take_spec(spec).spec)
+
+    def promote(self, spec: SpecLike, *, wait: bool = True) -> PipelineRun:
+        """Promote a model; run again, it does only what is missing.
+
+        Raises:
+            RunFailed: It was waited for, and failed.
+            PromotionError: It could not be started.
+        """
+        return self.run("promote-model", spec=spec, wait=wait)
+
+    def promote_models(self, specs: Iterable[SpecLike], *, wait: bool = True) -> PipelineRun:
+        """Promote several models in one run; one that fails does not stop the others.
+
+        Raises:
+            RunFailed: It was waited for, and one failed.
+            PromotionError: It could not be started.
+        """
+        return self.run("promote-models", specs=list(specs), wait=wait)
+
+    def retrain(self, spec: SpecLike, *, wait: bool = True) -> PipelineRun:
+        """Train when base model, data or recipe are new, and promote what comes of it.
+
+        Raises:
+            RunFailed: It was waited for, and failed.
+            PromotionError: It could not be started.
+        """
+        return self.run("retrain-and-promote", spec=spec, wait=wait)
+
+    def upload(self, *names: str, image: str | None = None) -> dict[str, str]:
+        """Make pipelines of this package the latest versions on the server; what is there is not sent.
+
+        Args:
+            names: All when none is named.
+            image: Step image instead of this release's.
+
+        Returns:
+            The name of the latest version, by pipeline.
+        """
+        compiled = [compile_pipeline(name, image) for name in names or PIPELINES]
+        return {one.name: upload(self.server, one).version.name for one in compiled}
+
+    def run(self, pipeline: str, /, *, wait: bool = True, **parameters: Any) -> PipelineRun:
+        """Run the latest version of a pipeline; one of this package's that the server lacks is uploaded first.
+
+        Args:
+            pipeline: Name of the pipeline.
+            wait: Show its steps as they go, until it has ended.
+            parameters: Of the pipeline; `spec` and the items of `specs` as everywhere here.
+
+        Returns:
+            The run as it is then.
+
+        Raises:
+            RunFailed: It was waited for, and failed or was cancelled.
+            InvalidInput: The parameters do not fit; nothing was started.
+        """
+        values = _values(parameters)
+        started = start_run(self.server, self._ready(pipeline), values, default_run_name(pipeline))
+        if not wait:
+            return self.status(started.run_id)
+        live = LiveRun(started, self.server.run_url(started.run_id))
+        ended = show_run(self.server, follow(self.server, started.run_id, live))
+        live.end(ended)
+        if ended.outcome.exit_code:
+            raise RunFailed(ended)
+        return ended
+
+    def status(self, run: PipelineRun | str) -> PipelineRun:
+        """Look at a run, by its id or as it was seen before."""
+        return show_run(self.server, look(self.server, _id_of(run)))
+
+    def runs(self, limit: int = 20) -> PipelineRuns:
+        """The newest runs, newest first; at most 200."""
+        return PipelineRuns(list_runs(self.server, limit))
+
+    def cancel(self, run: PipelineRun | str) -> PipelineRun:
+        """End a run; what it did stays, and the next run finds it."""
+        cancel_run(self.server, _id_of(run))
+        return self.status(run)
+
+    def schedule(
+        self,
+        pipeline: str,
+        /,
+        *,
+        cron: str,
+        timezone: str = "UTC",
+        schedule_name: str = "",
+        pinned: str | None = None,
+        **parameters: Any,
+    ) -> PipelineSchedule:
+        """Run a pipeline by a schedule, or change the schedule that it has; runs that are active go on.
+
+        Args:
+            pipeline: Name of the pipeline; uploaded as by `run`.
+            cron: Minute, hour, day, month, weekday: `0 2 * * *`.
+            timezone: Whose clock the fields are of.
+            schedule_name: What the schedule is called, else as the pipeline.
+            pinned: Version that always runs; without it, the one that is the latest when the time comes.
+            parameters: Of the pipeline; `spec` and the items of `specs` as everywhere here.
+
+        Raises:
+            InvalidInput: It can never fire, or the server cannot say it; or the parameters do not fit.
+        """
+        values = _values(parameters)
+        self._ready(pipeline)
+        request = ScheduleRequest(pipeline, cron, timezone, values, pinned, schedule_name)
+        done = schedule(self.server, request)
+        return PipelineSchedule(done.schedule, done.action)
+
+    def schedules(self) -> PipelineSchedules:
+        """All schedules that were made here or by `modelcar pipeline schedule`."""
+        return PipelineSchedules(PipelineSchedule(one) for one in list_schedules(self.server))
+
+    def pause(self, name: str) -> PipelineSchedule:
+        """Let a schedule fire no more until it is resumed."""
+        return PipelineSchedule(pause(self.server, name), "paused")
+
+    def resume(self, name: str) -> PipelineSchedule:
+        """Let a schedule fire again; what was missed is not made up for."""
+        return PipelineSchedule(resume(self.server, name), "resumed")
+
+    def unschedule(self, name: str) -> PipelineSchedules:
+        """Remove a schedule; returns those that are left.
+
+        Raises:
+            PromotionError: A run of it is active, which would be ended with it.
+        """
+        unschedule(self.server, name)
+        return self.schedules()
+
+    def _ready(self, pipeline: str) -> Version:
+        """The latest version; of this package when the server has none."""
+        if pipeline in PIPELINES and find_pipeline(self.server, pipeline) is None:
+            return upload(self.server, compile_pipeline(pipeline)).version
+        return find_latest(self.server, pipeline)
+
+
+def connect(**where: Any) -> Pipelines:
+    """Reach the pipeline server that the arguments, the environment or the namespace name.
+
+    Args:
+        where: As for `modelcar_pipelines.connection.connect`: `endpoint`, `namespace`, `token`, `token_file`,
+            `ca_file`, `token_in_clear`.
+
+    Raises:
+        PipelineServerError: None is found, it does not answer, or it does not let us in.
+    """
+    server = connection.connect(**where)
+    server.check()
+    return Pipelines(server)
+
+
+def _values(parameters: Mapping[str, Any]) -> dict[str, object]:
+    """Parameters with specs as the texts that the pipelines take."""
+    values = dict(parameters)
+    if SPEC in values:
+        values[SPEC] = take_spec(values[SPEC]).text
+    if SPECS in values:
+        values[SPECS] = [take_spec(one).text for one in _listed(values[SPECS])]
+    return values
+
+
+def _listed(specs: object) -> list[Any]:
+    if not isinstance(specs, list | tuple):
+        raise InvalidInput("specs is not a list", hint="Write [first, second].")
+    return list(specs)
+
+
+def _id_of(run: PipelineRun | str) -> str:
+    return run if isinstance(run, str) else run.run_id

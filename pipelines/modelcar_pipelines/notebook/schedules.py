@@ -1,0 +1,93 @@
+"""Schedules as notebooks show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+from modelcar.page import blocks
+from modelcar.page.markup import Html, element
+from modelcar_pipelines.schedules import Schedule
+from modelcar_pipelines.showing import schedule_lines
+
+
+@dataclass(frozen=True)
+class PipelineSchedule:
+    """A schedule as it stands now.
+
+    Attributes:
+        schedule: As the server has it.
+        action: What was done to it, for instance `created`; empty when it was only looked at.
+    """
+
+    schedule: Schedule
+    action: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique on the server among schedules that were made here."""
+        return self.schedule.name
+
+    def __repr__(self) -> str:
+        action = f": {self.action}" if self.action else ""
+        return "\n  ".join([f"{self.name}{action}", *schedule_lines(self.schedule)])
+
+    def _repr_html_(self) -> str:
+        one = self.schedule
+        facts = {
+            "Fires at": blocks.code(one.scheduled.cron),
+            "In the zone": one.scheduled.zone,
+            "Runs": one.version_id or "the version that is the latest then",
+            "The server's cron": blocks.code(one.kfp_cron),
+        }
+        sentence = f"The schedule was {self.action}." if self.action else ""
+        return blocks.frame(
+            blocks.headline(self.name, sentence=_join(_describe_state(one), sentence)),
+            blocks.section("Schedule", blocks.facts(facts)),
+            blocks.section("Next", _fires(one)) if one.next_fires else None,
+        )
+
+
+class PipelineSchedules(list[PipelineSchedule]):
+    """All schedules of a server that were made here, by name, as a table."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self)) or "There are no schedules."
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return blocks.frame(element("p", "There are no schedules.", class_="muted"))
+        rows = [
+            (
+                element("bdi", one.name),
+                blocks.code(one.schedule.scheduled.cron),
+                one.schedule.scheduled.zone,
+                _state(one.schedule),
+                f"{one.schedule.next_fires[0]:%a %Y-%m-%d %H:%M}" if one.schedule.next_fires else "",
+            )
+            for one in self
+        ]
+        return blocks.frame(blocks.table(("Schedule", "Fires at", "In the zone", "State", "Next"), rows))
+
+
+def _fires(schedule: Schedule) -> Html:
+    rows: list[Sequence[str]] = [
+        (f"{fire:%A}", f"{fire:%Y-%m-%d %H:%M %Z}", f"{fire.astimezone(UTC):%Y-%m-%d %H:%M}")
+        for fire in schedule.next_fires
+    ]
+    return blocks.table(("Day", f"In {schedule.scheduled.zone}", "In UTC"), rows)
+
+
+def _state(schedule: Schedule) -> str:
+    return "paused" if schedule.paused else "being changed" if schedule.changing else "on"
+
+
+def _describe_state(schedule: Schedule) -> str:
+    if schedule.paused:
+        return "It is paused: it fires no more until it is resumed."
+    return "It is being changed; a run of it is active." if schedule.changing else "It is on."
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
