@@ -135,7 +135,7 @@ def test_a_second_one_in_the_same_directory_is_refused_in_one_sentence(up: Up, t
 def test_the_directory_is_free_again_afterwards(tmp_path: Path) -> None:
     for _ in range(2):
         with Sandbox(tmp_path) as sandbox:
-            assert sandbox.hub.repositories() == ["sandbox/demo-llama"]
+            assert sandbox.hub.repositories() == ["datasets/sandbox/demo-sentences", "sandbox/demo-llama"]
 
 
 def test_a_port_that_is_taken_meanwhile_is_named(tmp_path: Path) -> None:
@@ -212,6 +212,7 @@ def test_nothing_unfinished_is_left_in_the_directory(tmp_path: Path) -> None:
         "hub",
         "model-registry",
         "oci-registry",
+        "pipelines",
         "promotion.yaml",
         "sandbox.env",
         "sandbox.json",
@@ -246,5 +247,5 @@ def test_a_state_file_of_nonsense_is_named(tmp_path: Path, state: str) -> None:
 def test_ports_lie_below_those_of_outgoing_connections(tmp_path: Path) -> None:
     with Sandbox(tmp_path):
         ports = json.loads((tmp_path / "sandbox.json").read_text())["ports"]
-    assert set(ports) == {"hub", "oci-registry", "model-registry"}
+    assert set(ports) == {"hub", "oci-registry", "model-registry", "pipelines"}
     assert all(20_000 <= port < 32_000 for port in ports.values())
