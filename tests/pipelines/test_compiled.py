@@ -82,7 +82,7 @@ def test_every_step_runs_in_the_step_image_and_installs_nothing(name: str) -> No
 
 @EACH
 def test_no_answer_of_yesterday_is_taken_for_todays(name: str) -> None:
-    assert {task: spec["cachingOptions"] for task, spec in tasks(name).items()} == dict.fromkeys(tasks(name), {})
+    assert {task: spec["cachingOptions"] for task, spec in tasks(name).items()} == {key: {} for key in tasks(name)}
 
 
 @EACH
@@ -130,7 +130,7 @@ def test_every_step_has_a_title_a_time_limit_memory_and_a_place_to_write(name: s
         assert {"resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest"} <= resources.keys(), key
     for executor in on_kubernetes(name).values():
         assert int(executor["activeDeadlineSeconds"]) >= 900
-        assert [mount["mountPath"] for mount in executor["emptyDirMounts"]] == ["/tmp"]
+        assert [mount["mountPath"] for mount in executor["emptyDirMounts"]] == ["/tmp"]  # noqa: S108
 
 
 @EACH
