@@ -14,6 +14,7 @@ from modelcar.errors import InvalidInput, PromotionError
 from modelcar_sandbox import git_tree
 from modelcar_sandbox.atomic import write_atomically
 from modelcar_sandbox.base_image import push_base_image
+from modelcar_sandbox.demo_data import write_demo_data
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.hub import Hub
 from modelcar_sandbox.hub import create_app as create_hub
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 DEMO_MODEL = "sandbox/demo-llama"
+DEMO_DATA = "datasets/sandbox/demo-sentences"
 LOOPBACK = "127.0.0.1"
 
 _SPEC = """\
@@ -177,10 +179,12 @@ class Sandbox:
 
     def _fill(self) -> None:
         """Put in what a first promotion needs; what is there stays."""
-        if not self.hub.repositories():
-            with tempfile.TemporaryDirectory(dir=self.directory, prefix=".model-") as model:
-                write_demo_model(Path(model))
-                self.hub.publish(DEMO_MODEL, Path(model))
+        there = self.hub.repositories()
+        for name, write in ((DEMO_MODEL, write_demo_model), (DEMO_DATA, write_demo_data)):
+            if name not in there:
+                with tempfile.TemporaryDirectory(dir=self.directory, prefix=".fill-") as files:
+                    write(Path(files))
+                    self.hub.publish(name, Path(files))
         self.base_image = push_base_image(f"http://{self.registry_address}")
         repository = git_tree.create_gitops_repository(self.directory, registry=self.registry_address)
         self.git_url = repository.as_uri()
