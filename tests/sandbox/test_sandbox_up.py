@@ -249,3 +249,16 @@ def test_ports_lie_below_those_of_outgoing_connections(tmp_path: Path) -> None:
         ports = json.loads((tmp_path / "sandbox.json").read_text())["ports"]
     assert set(ports) == {"hub", "oci-registry", "model-registry", "pipelines"}
     assert all(20_000 <= port < 32_000 for port in ports.values())
+
+
+def test_runs_of_the_pipeline_server_use_the_sandbox_whoever_started_it(tmp_path: Path) -> None:
+    with Sandbox(tmp_path) as sandbox:
+        environment = {name: value for name, value in os.environ.items() if name not in sandbox.environment}
+        upload = [*MODELCAR, "pipeline", "upload", "promote-model"]
+        run = [*MODELCAR, "pipeline", "run", "promote-model", "--wait", "--spec", str(sandbox.promotion_spec)]
+        for words in (upload, run):
+            # The commands know where the pipeline server is, and nothing else of the sandbox.
+            known = {"KF_PIPELINES_ENDPOINT": sandbox.pipelines_url, "MODELCAR_LOCAL_BACKOFF_FACTOR": "0"}
+            done = subprocess.run(words, env=environment | known, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+        assert "SUCCEEDED" in done.stderr

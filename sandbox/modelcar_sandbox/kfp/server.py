@@ -56,7 +56,9 @@ class PipelineServer:
         directory.mkdir(parents=True, exist_ok=True)
         self._clock = clock or RealClock()
         store = Store(directory)
-        self._runner = Runner(directory / "runs", store, self._clock, command, environment or {})
+        self._runner = Runner(
+            directory / "runs", store, self._clock, command, {} if environment is None else environment
+        )
         self._timetable = RecurringRuns(
             store, self._clock, zone, lambda job, due: fire(self._backend, job, due), self._runner.settle
         )
