@@ -38,8 +38,9 @@ check: $(VENV)/.dev ## Format, lint and type-check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev ## Time a push beside the ingest limit of a registry (docker-registry, when it is installed)
+bench: $(VENV)/.dev ## Time a push beside the ingest limit of a registry (docker-registry), and pipelines beside commands
 	$(BIN)/python benchmarks/push.py
+	$(BIN)/python benchmarks/pipelines.py
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
