@@ -1,8 +1,9 @@
 """Bring a compiled pipeline to a server: made once, versions named by content.
 
-Which version runs where none is named is decided by the server, by time of creation in whole seconds. So the newest
-version is made to be the one that was uploaded last, and alone in its second. Nothing is ever deleted: schedules may be
-pinned to a version.
+Which version runs where none is named is decided by the server, by time of creation in whole seconds (of one second, by
+an id that is random). So the newest version is made to be the one that was uploaded last, and alone in its second: who
+finds another content beside his own waits until the second is over and looks again; the first to do so uploads anew,
+and the others see that. Nothing is ever deleted: schedules may be pinned to a version.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from modelcar_pipelines.connection import Server
 from modelcar_pipelines.failures import Conflict, NotFound
 
 ATTEMPTS = 10
+LONGEST_LAG_S = 30.0
+"""How far a server's clock may be behind its own newest version, as with several servers on one database."""
 PAGE = 100
 
 log = logging.getLogger(__name__)
@@ -51,7 +54,7 @@ class Uploaded:
     """What became of an upload.
 
     Attributes:
-        version: That has the content, and that runs where none is named.
+        version: That has the content; it runs where none is named, unless somebody uploaded another one after it.
         created: Whether this call made it.
     """
 
@@ -71,26 +74,46 @@ def upload(server: Server, compiled: Compiled, wait: Callable[[float], None] = t
         wait: Given seconds, waits.
 
     Raises:
-        PromotionError: The server refuses it, or others were faster every time.
+        PromotionError: The server refuses it; its clock is far behind its newest version; or others were faster every
+            time.
     """
     pipeline_id = _ensure_pipeline(server, compiled)
     made: Version | None = None
+    before: list[Version] = []  # what was there when we uploaded last
+    waited_for: list[Version] = []
     for _ in range(ATTEMPTS):
         versions = list_versions(server, pipeline_id)
-        rivals = [one for one in versions if one.created_at == versions[0].created_at]
-        ours = next((one for one in rivals if _has_content(one, compiled)), None)
-        if ours is not None and all(_has_content(one, compiled) for one in rivals):
-            return Uploaded(ours, created=made is not None)
-        if made is not None and ours is None:
+        newest = [one for one in versions if one.created_at == versions[0].created_at]
+        ours = [one for one in newest if _has_content(one, compiled)]
+        if newest and ours == newest:
+            return Uploaded(ours[0], created=made is not None)
+        if made is not None and not ours and not set(newest) <= set(before):
             return Uploaded(made, created=True)  # somebody uploaded another content after us: that is the latest now
-        if ours is not None:
-            # Two versions of one second: nobody can say which of them runs. The jitter parts two that do this at once.
-            wait(1 + random.random())  # noqa: S311 - jitter, not cryptography
+        if (ours or made is not None) and newest != waited_for:
+            wait(_until_later(newest[0], made))
+            waited_for = newest
+            continue
+        before = versions
         made = _upload_version(server, compiled, pipeline_id, _free_name(compiled, versions)) or made
     raise PromotionError(
         f"{compiled.name} could not be made the latest version in {ATTEMPTS} attempts",
         hint="Somebody else uploads it all the time; run it again later.",
     )
+
+
+def _until_later(newest: Version, made: Version | None) -> float:
+    """Seconds until the server's clock is past its newest version; the jitter parts two that wait for one second.
+
+    Raises:
+        PromotionError: That is far away.
+    """
+    lag_s = (newest.created_at - made.created_at).total_seconds() if made is not None else 0.0
+    if lag_s > LONGEST_LAG_S:
+        raise PromotionError(
+            f"the server's clock is {lag_s:.0f} s behind version {newest.name}, which stays the latest until then",
+            hint="Set the clock, or delete that version if no schedule needs it, and upload again.",
+        )
+    return lag_s + 1 + random.random()  # noqa: S311 - jitter, not cryptography
 
 
 def find_pipeline(server: Server, name: str) -> str | None:
@@ -103,7 +126,7 @@ def find_pipeline(server: Server, name: str) -> str | None:
 
 
 def list_versions(server: Server, pipeline_id: str) -> list[Version]:
-    """All versions of a pipeline, newest first."""
+    """All versions of a pipeline; the first is the one that runs where none is named."""
     versions: list[Version] = []
     token = ""
     while True:
@@ -117,7 +140,7 @@ def list_versions(server: Server, pipeline_id: str) -> list[Version]:
         versions += [_version(one) for one in page.pipeline_versions or ()]
         token = page.next_page_token or ""
         if not token:
-            return sorted(versions, key=lambda one: one.created_at, reverse=True)
+            return sorted(versions, key=lambda one: (one.created_at, one.version_id), reverse=True)
 
 
 def list_pipelines(server: Server) -> list[tuple[str, Version | None]]:

@@ -3,79 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import interleaving
+from interleaving import DEATHS, ORDERS, OneOfTwo, Turns
 from kfp_server import SPEC, Api, serve
-from modelcar.errors import PromotionError
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.schedule_plan import ScheduleRequest
 from modelcar_pipelines.schedules import list_schedules, pause, resume, schedule, unschedule
 from modelcar_sandbox.kfp import SteppedClock
 
 NAMES = (f"schedule-{number}" for number in itertools.count())
-ORDERS = st.lists(st.integers(0, 1), max_size=30)
-"""Whose request is next; callers that are not named any more go on in turn."""
-DEATHS = st.none() | st.tuples(st.integers(0, 1), st.integers(0, 12))
-"""Which caller dies before which of its requests."""
-
-
-class Death(Exception):
-    """The caller is gone."""
-
-
-class Turns:
-    """Lets one request through at a time, in a given order."""
-
-    def __init__(self, order: list[int]) -> None:
-        self._order = deque(order)
-        self._alive = [0, 1]
-        self._changed = threading.Condition()
-
-    def take(self, who: int, call: Callable[[], Any]) -> Any:
-        with self._changed:
-            assert self._changed.wait_for(lambda: self._next() == who, timeout=60)
-            if self._order:
-                self._order.popleft()
-            else:
-                self._alive.append(self._alive.pop(0))
-            try:
-                return call()
-            finally:
-                self._changed.notify_all()
-
-    def leave(self, who: int) -> None:
-        with self._changed:
-            self._alive.remove(who)
-            self._changed.notify_all()
-
-    def _next(self) -> int:
-        while self._order and self._order[0] not in self._alive:
-            self._order.popleft()
-        return self._order[0] if self._order else self._alive[0]
-
-
-class OneOfTwo(Server):
-    """A server whose calls wait for their turn."""
-
-    def __init__(self, url: str, who: int, turns: Turns, dies_before: int | None) -> None:
-        super().__init__(url)
-        self._who, self._turns, self._left = who, turns, dies_before
-
-    def call(self, function: Any, *args: object, **kwargs: object) -> Any:
-        if self._left == 0:
-            raise Death
-        if self._left is not None:
-            self._left -= 1
-        return self._turns.take(self._who, lambda: super(OneOfTwo, self).call(function, *args, **kwargs))
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +35,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 def run_both(
     api: Api, calls: list[Callable[[Server], object]], order: list[int], death: tuple[int, int] | None
 ) -> None:
-    turns = Turns(order)
-
-    def run(who: int) -> None:
-        dies_before = death[1] if death is not None and death[0] == who else None
-        try:
-            with suppress(Death, PromotionError):
-                calls[who](OneOfTwo(api.url, who, turns, dies_before))
-        finally:
-            turns.leave(who)
-
-    threads = [threading.Thread(target=run, args=(who,)) for who in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interleaving.run_both(
+        [*calls], Turns(order), death, lambda who, turns, dies_before: OneOfTwo(api.url, who, turns, dies_before)
+    )
 
 
 def recurring(api: Api, name: str) -> list[tuple[str, str]]:
