@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,20 +55,22 @@ class Compiled:
         return parse_pipeline(self.text, self.name)
 
 
-def compile_pipeline(name: str, image: str | None = None) -> Compiled:
+def compile_pipeline(name: str, image: str | None = None, workspace_size: str | None = None) -> Compiled:
     """Compile one pipeline.
 
     Args:
         name: One of `PIPELINES`.
         image: The step image instead of this release's, as `registry/repository` with a tag, a digest or both.
+        workspace_size: Of the run's volume, where the pipeline has one, as Kubernetes writes it: `300Gi`.
 
     Raises:
-        InvalidInput: There is no such pipeline.
+        InvalidInput: There is no such pipeline, or the size is none.
         InvalidReference: The image is none.
     """
     from kfp import compiler
 
     from modelcar_components.step import IMAGE
+    from modelcar_pipelines.platform import WORKSPACE_SIZE
 
     if name not in PIPELINES:
         raise InvalidInput(f"there is no pipeline {name!r}", hint=f"There are {', '.join(PIPELINES)}.")
@@ -77,7 +80,11 @@ def compile_pipeline(name: str, image: str | None = None) -> Compiled:
         path = Path(directory) / f"{name}.yaml"
         compiler.Compiler().compile(pipeline, str(path))
         text = path.read_text(encoding="utf-8")
-    return Compiled(name, text if image is None else text.replace(IMAGE, check_image(image)))
+    if image is not None:
+        text = text.replace(IMAGE, check_image(image))
+    if workspace_size is not None:
+        text = text.replace(f"        size: {WORKSPACE_SIZE}\n", f"        size: {_check_size(workspace_size)}\n")
+    return Compiled(name, text)
 
 
 def check_image(image: str) -> str:
@@ -91,3 +98,13 @@ def check_image(image: str) -> str:
     if reference.tag is None and reference.digest is None:
         raise InvalidInput(f"{image} names neither tag nor digest", hint=f"Write {image}:0.1.0, or better a digest.")
     return str(reference)
+
+
+def _check_size(size: str) -> str:
+    """Let through what a volume claim can ask for.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    """
+    if not re.fullmatch(r"[1-9][0-9]*(Gi|Ti|G|T)", size):
+        raise InvalidInput(f"{size!r} is not the size of a volume", hint="Write 300Gi, for instance.")
+    return size

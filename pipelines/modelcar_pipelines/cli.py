@@ -16,6 +16,7 @@ from modelcar_pipelines.options import (
     parameter_options,
     print_json,
     server_options,
+    workspace_option,
 )
 
 
@@ -28,6 +29,7 @@ def pipeline() -> None:
 @click.argument("names", nargs=-1, metavar="[NAMES]")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is not what the source gives.")
 @image_option
+@workspace_option
 @click.option(
     "--dir",
     "directory",
@@ -36,7 +38,9 @@ def pipeline() -> None:
     show_default=True,
     help="Where the files are.",
 )
-def compile_command(names: tuple[str, ...], *, check: bool, image: str | None, directory: Path) -> None:
+def compile_command(
+    names: tuple[str, ...], *, check: bool, image: str | None, workspace_size: str | None, directory: Path
+) -> None:
     """Write pipelines as Kubeflow Pipelines takes them.
 
     Without NAMES, all pipelines of this package.
@@ -44,7 +48,7 @@ def compile_command(names: tuple[str, ...], *, check: bool, image: str | None, d
     from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
     from modelcar_pipelines.compiled_files import find_drift, write_files
 
-    pipelines = [compile_pipeline(name, image) for name in names or PIPELINES]
+    pipelines = [compile_pipeline(name, image, workspace_size) for name in names or PIPELINES]
     if check:
         drift = find_drift(pipelines, directory)
         for one in drift:
@@ -64,9 +68,12 @@ def compile_command(names: tuple[str, ...], *, check: bool, image: str | None, d
 @pipeline.command("upload")
 @click.argument("names", nargs=-1, metavar="[NAMES]")
 @image_option
+@workspace_option
 @server_options
 @json_option
-def upload_command(names: tuple[str, ...], *, image: str | None, as_json: bool, **where: Any) -> None:
+def upload_command(
+    names: tuple[str, ...], *, image: str | None, workspace_size: str | None, as_json: bool, **where: Any
+) -> None:
     """Make pipelines the latest on the server.
 
     What is there is not sent. Without NAMES, all pipelines of this package.
@@ -74,7 +81,7 @@ def upload_command(names: tuple[str, ...], *, image: str | None, as_json: bool, 
     from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
     from modelcar_pipelines.upload import upload
 
-    pipelines = [compile_pipeline(name, image) for name in names or PIPELINES]
+    pipelines = [compile_pipeline(name, image, workspace_size) for name in names or PIPELINES]
     server = open_server(**where)
     done = {compiled.name: upload(server, compiled) for compiled in pipelines}
     if as_json:

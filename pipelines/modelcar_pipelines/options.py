@@ -39,6 +39,9 @@ parameter_options = _options(
     click.option("--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter. Repeatable."),
 )
 image_option = click.option("--image", metavar="REF", help="Step image instead of this release's.")
+workspace_option = click.option(
+    "--workspace-size", metavar="SIZE", help="Of the volume of runs that have one.  [default: 100Gi]"
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")
 
 

@@ -46,8 +46,9 @@ SETTINGS = (
 )
 """Keys of `modelcar-config`; each becomes the variable of its name."""
 
+WORKSPACE_SIZE = "100Gi"
 WORKSPACE = dsl.WorkspaceConfig(
-    size="100Gi", kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteOnce"]})
+    size=WORKSPACE_SIZE, kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteOnce"]})
 )
 """The volume of a run that needs one. It is made with the run, and goes with it."""
 

@@ -171,6 +171,19 @@ def test_another_image_takes_the_place_of_this_releases_everywhere(name: str) ->
     assert text == compiled(name).text.replace(IMAGE, other)
 
 
+def test_the_volume_of_runs_that_have_one_can_be_larger() -> None:
+    text = compile_pipeline("promote-model-workspace", workspace_size="2Ti").text
+    changed = [
+        (before, after)
+        for before, after in zip(compiled("promote-model-workspace").text.splitlines(), text.splitlines(), strict=True)
+        if before != after
+    ]
+    assert changed == [("        size: 100Gi", "        size: 2Ti")]
+    assert compile_pipeline("promote-model", workspace_size="2Ti") == compiled("promote-model")
+    with pytest.raises(InvalidInput, match="'much' is not the size of a volume"):
+        compile_pipeline("promote-model", workspace_size="much")
+
+
 def test_the_version_of_a_content_is_named_by_it() -> None:
     one, other = Compiled("p", "a: 1\n"), Compiled("p", "a: 2\n")
     assert one.content_name == "0.1.0-37b128c59f1f"
