@@ -53,7 +53,8 @@ WORKSPACE = dsl.WorkspaceConfig(
 """The volume of a run that needs one. It is made with the run, and goes with it."""
 
 RETRIES = 2
-FIRST_WAIT = "30s"
+FIRST_WAIT = "10s"
+"""Short, because the library waits and asks again by itself before a step fails, and a wrong input stays wrong."""
 LONGEST_RETRYING = "3600s"
 """Argo gives up when this much time has passed since the first attempt began, whatever attempts are left; KFP takes no
 more. So a step that fails after more than an hour is not tried again by KFP, only by the library's own retries."""

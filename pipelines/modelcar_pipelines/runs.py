@@ -333,8 +333,8 @@ def read_log(server: Server, run_id: str, node: str) -> str:
 
 def _run(answer: Any) -> Run:
     reference = answer.pipeline_version_reference
-    # A run that was cancelled ends as FAILED, and only its history tells: it was CANCELING, or, when that was before its
-    # first step, in a state that the server has no word for (measured on 2.17).
+    # A run that was cancelled ends as FAILED, and only its history tells (measured on 2.17): it was CANCELING, or, when
+    # that was before its first step, in a state that the server has no word for.
     cancelled = any(one.state in (None, "CANCELING", "CANCELED") for one in answer.state_history or ())
     state = "CANCELED" if cancelled and answer.state in ENDED else str(answer.state or "PENDING")
     return Run(
