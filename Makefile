@@ -49,6 +49,8 @@ lock: ## Pin the dependencies anew (needs uv)
 		pyproject.toml requirements/build.in --extra sandbox -c requirements/dev.txt -o requirements/sandbox.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml requirements/build.in --extra workbench -c requirements/dev.txt -o requirements/workbench.txt
 
 clean: ## Remove what was set up and made here
 	rm -rf .venv .venv-* .demo .demo-training .pytest_cache .mypy_cache .ruff_cache .hypothesis
