@@ -27,7 +27,7 @@ def test_a_plan_says_what_would_move(tmp_path: Path) -> None:
     drawn = read(render_plan(describe_plan(prepare(request, Access()))))
 
     assert drawn.all("h1")[0].text == "Plan"
-    assert "8.4 MiB would move, 0 B would be reused." in drawn.text
+    assert "At most 8.4 MiB would move, 0 B would be reused." in drawn.text
     assert f"Source {model.as_uri()} Goes to oci-layout:{tmp_path}/layout Base image scratch" in drawn.text
     assert [row.all("td")[3].text for row in drawn.all("table")[0].all("tr")[1:]] == ["to send"] * 4
     assert drawn.all("details")[-1].all("summary")[0].text == "1 file left out"

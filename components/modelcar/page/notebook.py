@@ -30,7 +30,9 @@ def render_plan(plan: Mapping[str, Any], more: Mapping[str, str | None] | None =
         "Platform": plan["platform"],
         **(more or {}),
     }
-    sentence = f"{format_bytes(size_bytes - reused_bytes)} would move, {format_bytes(reused_bytes)} would be reused."
+    sentence = (
+        f"At most {format_bytes(size_bytes - reused_bytes)} would move, {format_bytes(reused_bytes)} would be reused."
+    )
     return blocks.frame(
         blocks.headline(title, sentence=sentence),
         blocks.section("Image", blocks.facts(values), blocks.layers(layers, sent="to send", kept="reused")),

@@ -1,15 +1,14 @@
 """The one style sheet of pages and of what notebooks draw.
 
 All colours are mixed from a text colour and a background, which a notebook's own theme gives where there is one, so
-that what is drawn can be read in light and dark alike. Everything is below `.modelcar`, to leave a notebook as it is;
-where a notebook's own rules for tables and code would win, the class is named twice.
+that what is drawn can be read in light and dark alike. Everything is below `.modelcar`, to leave a notebook as it is.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-STYLE: Final = """
+_RULES: Final = """
 .modelcar {
   --own-bg: #ffffff; --own-fg: #1b2027;
   --bg: var(--jp-layout-color0, var(--vscode-editor-background, var(--own-bg)));
@@ -34,7 +33,7 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 .modelcar p { margin: 0; }
 .modelcar a { color: var(--sent); text-decoration: underline; text-underline-offset: 2px; }
 .modelcar code, .modelcar pre { font: 12.5px/1.55 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-.modelcar.modelcar code { background: none; color: inherit; padding: 0; unicode-bidi: isolate; }
+.modelcar code { background: none; color: inherit; padding: 0; unicode-bidi: isolate; }
 .modelcar bdi { unicode-bidi: isolate; }
 .modelcar .muted { color: var(--muted); }
 .modelcar .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -77,12 +76,13 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 .modelcar .chain .down { display: none; }
 .modelcar .arrow { fill: none; stroke: var(--muted); stroke-width: 1.5; }
 
-.modelcar table { border-collapse: collapse; width: 100%; font-size: 13.5px; margin: 0; color: inherit; }
+.modelcar table { border-collapse: collapse; table-layout: auto; width: 100%;
+  font-size: 13.5px; margin: 0; color: inherit; }
 .modelcar th { text-align: left; font-weight: 500; color: var(--muted); font-size: 12px; padding: 2px 12px 4px 0; }
 .modelcar td { padding: 4px 12px 4px 0; vertical-align: baseline; border: 0; border-top: 1px solid var(--line);
   text-align: left; background: none; }
 .modelcar td:first-child { width: 32%; }
-.modelcar.modelcar tbody tr:nth-child(n) { background: none; }
+.modelcar tbody tr:nth-child(n) { background: none; }
 .modelcar .marked { display: flex; }
 .modelcar .number { text-align: right; white-space: nowrap; width: 1%; padding-left: 12px;
   font-variant-numeric: tabular-nums; }
@@ -99,7 +99,8 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 .modelcar .legend svg { width: 11px; height: 11px; margin-right: 6px; display: inline-block; vertical-align: -1px; }
 
 .modelcar dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 4px 18px; margin: 0 0 14px; }
-.modelcar dt { color: var(--muted); font-weight: 400; margin: 0; } .modelcar dd { margin: 0; }
+.modelcar dt { color: var(--muted); font-weight: 400; margin: 0; float: none; width: auto; overflow: visible; }
+.modelcar dd { margin: 0; padding: 0; float: none; width: auto; }
 .modelcar details { margin-top: 8px; } .modelcar summary { cursor: pointer; color: var(--muted); }
 .modelcar pre { margin: 0; padding: 10px 0; overflow-x: auto; border: 1px solid var(--line); border-radius: 6px;
   background: var(--soft); color: inherit; overflow-wrap: normal; }
@@ -123,3 +124,6 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 }
 @media print { .modelcar pre { white-space: pre-wrap; } }
 """
+STYLE: Final = _RULES.replace(".modelcar ", ".modelcar.modelcar ")
+"""Every rule names its class twice, and so goes before a notebook's own for tables, headings and code, and before those
+of the lists of names and values, which JupyterLab lets float."""

@@ -53,7 +53,7 @@ class PromotionPlan:
         from modelcar.drawing import draw_plan
 
         out = io.StringIO()
-        draw_plan(self.build, Console(file=out, width=120))
+        draw_plan(self.build, Console(file=out, width=120, force_jupyter=False))
         rest = [f"{name}: {value}" for name, value in _facts(self.spec, self.serving).items() if value]
         return "\n".join([out.getvalue().rstrip(), *rest])
 

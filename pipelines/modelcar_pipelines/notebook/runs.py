@@ -8,7 +8,7 @@ from typing import Final
 
 from modelcar.errors import PromotionError
 from modelcar.page import FailureReport, Report, StepReport, blocks, render_notebook
-from modelcar.page.markup import element
+from modelcar.page.markup import Html, element
 from modelcar.page.report import State
 from modelcar.quantities import format_seconds
 from modelcar_pipelines.connection import Server
@@ -109,7 +109,11 @@ class PipelineRun:
         return "\n".join([f"{self.name}: {self.state}{reason}", *steps, *notes, self.url])
 
     def _repr_html_(self) -> str:
-        drawn = render_notebook(
+        if self.report is not None and self.state == "SUCCEEDED":
+            # The report of a promotion has the steps, too, and knows their times better than the server does.
+            more = element("p", blocks.link("The run on the server", self.url), class_="muted")
+            return blocks.frame(blocks.headline(self.name, self.drawn_state), more, _embed(self.report))
+        return render_notebook(
             draw_run(
                 self.name,
                 self.drawn_state,
@@ -120,7 +124,6 @@ class PipelineRun:
                 url=self.url,
             )
         )
-        return drawn + _embed(self.report) if self.report is not None else drawn
 
     def _failure(self) -> FailureReport | None:
         if not self.outcome.failures:
@@ -183,14 +186,13 @@ def show_run(server: Server, outcome: Outcome) -> PipelineRun:
     return PipelineRun(outcome, fetch_report(server, run.run_id) if run.state in ENDED else None)
 
 
-def _embed(page: str) -> str:
+def _embed(page: str) -> Html:
     """The report in a frame that lets nothing in it run or reach out."""
-    frame = element(
+    return element(
         "iframe",
         srcdoc=page,
         sandbox="allow-popups",
         title="Report",
-        style=f"width: 100%; height: {_REPORT_HEIGHT_PX}px; border: 1px solid #8884; border-radius: 8px; "
-        "resize: vertical; overflow: auto;",
+        style=f"width: 100%; height: {_REPORT_HEIGHT_PX}px; margin-top: 14px; border: 1px solid #8884; "
+        "border-radius: 8px; resize: vertical; overflow: auto;",
     )
-    return blocks.frame(blocks.section("Report", frame))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import Final
 
 from modelcar.page import blocks
 from modelcar.page.markup import Html, element
 from modelcar_pipelines.schedules import Schedule
 from modelcar_pipelines.showing import schedule_lines
+
+_ACTIONS: Final = {"created": "It was made just now.", "changed": "It was changed.", "unchanged": "Nothing had to be changed."}
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ class PipelineSchedule:
             "Runs": one.version_id or "the version that is the latest then",
             "The server's cron": blocks.code(one.kfp_cron),
         }
-        sentence = f"The schedule was {self.action}." if self.action else ""
         return blocks.frame(
-            blocks.headline(self.name, sentence=_join(_describe_state(one), sentence)),
+            blocks.headline(
+                self.name, sentence=" ".join(filter(None, [_describe_state(one), _ACTIONS.get(self.action)]))
+            ),
             blocks.section("Schedule", blocks.facts(facts)),
             blocks.section("Next", _fires(one)) if one.next_fires else None,
         )
@@ -87,7 +91,3 @@ def _describe_state(schedule: Schedule) -> str:
     if schedule.paused:
         return "It is paused: it fires no more until it is resumed."
     return "It is being changed; a run of it is active." if schedule.changing else "It is on."
-
-
-def _join(*sentences: str) -> str:
-    return " ".join(filter(None, sentences))
