@@ -1,4 +1,4 @@
-"""The report that a run left, read back from the server where it gives artifacts.
+"""What a run left, read back from the server where it gives that: its report, and the logs of its steps.
 
 Kubeflow's own server keeps artifacts of compiled pipelines in its object store and gives none of them out here
 (measured); people open them in its dashboard. The sandbox's server gives them.
@@ -7,14 +7,24 @@ Kubeflow's own server keeps artifacts of compiled pipelines in its object store 
 from __future__ import annotations
 
 import base64
+import logging
 from typing import Any, Literal
 from urllib.parse import quote
 
 from modelcar.errors import PromotionError
+from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar_pipelines.connection import Server
+from modelcar_pipelines.transport import PLAIN_TEXT
 
 REPORTS = ("report-promotion", "report-skipped", "report-failure")
 """Tasks that write a report, the one of a run that came to its end first."""
+
+_LOG_ARTIFACT = "main-logs"
+"""What Argo calls a container's log when it keeps it."""
+_STEP_TEMPLATE = "system-container-impl"
+"""What KFP calls the template of the pods that run steps; Argo names pods after workflow, template and node."""
+
+log = logging.getLogger(__name__)
 
 
 def fetch_report(server: Server, run_id: str, form: Literal["page", "summary"] = "page") -> str | None:
@@ -53,6 +63,33 @@ def read_artifact(server: Server, run_id: str, node: str, name: str) -> str | No
         )
 
     try:
-        return base64.b64decode(server.call(get).get("data", "")).decode(errors="replace")
+        # Not for as long as other questions: what a run left is no use to anybody who waits for it for minutes.
+        return base64.b64decode(retry(get, attempts=CONTACT_ATTEMPTS).get("data", "")).decode(errors="replace")
     except PromotionError:
         return None
+
+
+def read_log(server: Server, run_id: str, node: str) -> str:
+    """The log of a step's node of a run, kept by Argo or else of its pod; empty when the server has neither."""
+    kept = read_artifact(server, run_id, node, _LOG_ARTIFACT)
+    if kept is not None:
+        return kept
+    workflow, _, number = node.rpartition("-")
+    pod = f"{workflow}-{_STEP_TEMPLATE}-{number}"
+    live = f"/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(pod)}/log"
+
+    def get() -> Any:
+        return server.runs.api_client.call_api(
+            live,
+            "GET",
+            header_params={"Accept": PLAIN_TEXT},
+            response_type="str",
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+        )
+
+    try:
+        return str(retry(get, attempts=CONTACT_ATTEMPTS))
+    except PromotionError as error:
+        log.debug("no log can be read of %s: %s", node, error)
+        return ""

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
-from modelcar.errors import InvalidInput, PromotionError
+from modelcar.errors import InvalidInput
 from modelcar.steps.note import Note, find_note, find_skip
 from modelcar_pipelines.arguments import refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import State, TaskEvent
 from modelcar_pipelines.failures import Refused
 from modelcar_pipelines.parameters import check_parameters
-from modelcar_pipelines.run_reports import read_artifact
+from modelcar_pipelines.run_reports import read_log
 from modelcar_pipelines.upload import Version, find_pipeline, list_versions
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
 """States that a run stays in."""
 LOOK_EVERY_S = 1.0
 SKIP_TASK = "report-skipped"
-_LOG_ARTIFACT = "main-logs"
-"""What Argo calls a container's log when it keeps it."""
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,25 +303,6 @@ def _find_skips(server: Server, answer: Any) -> str:
     tasks = [one for one in _details(answer) if one.display_name == SKIP_TASK and one.state == "SUCCEEDED"]
     logs = [read_log(server, answer.run_id, child.pod_name) for one in tasks for child in one.child_tasks or ()]
     return "; ".join(dict.fromkeys(reason for text in logs if (reason := find_skip(text)) is not None))
-
-
-def read_log(server: Server, run_id: str, node: str) -> str:
-    """The log of a node of a run, kept by Argo or else of its pod; empty when the server has neither."""
-    kept = read_artifact(server, run_id, node, _LOG_ARTIFACT)
-    if kept is not None:
-        return kept
-    live = f"/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(node)}/log"
-
-    def get() -> Any:
-        return server.runs.api_client.call_api(
-            live, "GET", response_type="str", auth_settings=["Bearer"], _return_http_data_only=True
-        )
-
-    try:
-        return str(server.call(get))
-    except PromotionError as error:
-        log.debug("no log can be read of %s: %s", node, error)
-        return ""
 
 
 def _run(answer: Any) -> Run:

@@ -17,6 +17,8 @@ from modelcar_pipelines.failures import describe_answer, describe_connection, de
 
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0
+PLAIN_TEXT: Final = "text/plain"
+"""Told to accept this, an answer may be anything."""
 _LOGIN_MARK: Final = b"<"
 """What web pages begin with, and JSON never does."""
 
@@ -51,12 +53,12 @@ class Transport:
         Args:
             method: In upper case.
             url: With the server's address.
-            headers: Sent beside the token.
+            headers: Sent beside the token. `Accept: text/plain` says that the answer need be no JSON.
             timeout: None for `CONNECT_TIMEOUT_S` and `READ_TIMEOUT_S`.
             more: As for `urllib3.PoolManager.request`.
 
         Returns:
-            The answer, which holds a JSON object.
+            The answer, which holds a JSON object where no text was asked for.
 
         Raises:
             PipelineServerError: There is none, or another one.
@@ -78,14 +80,14 @@ class Transport:
         except HTTPError as error:
             raise describe_connection(self._url, method, error, known=self.answered) from error
         self.answered = True
-        self._check(method, answer, token_sent=bool(own))
+        if not 200 <= answer.status < 300:
+            raise describe_answer(self._url, method, answer.status, answer.headers, answer.data, token_sent=bool(own))
+        if (headers or {}).get("Accept") != PLAIN_TEXT:
+            self._check(answer.data, token_sent=bool(own))
         return answer
 
-    def _check(self, method: str, answer: Any, *, token_sent: bool) -> None:
+    def _check(self, body: bytes, *, token_sent: bool) -> None:
         """Let nothing through but a JSON object."""
-        body: bytes = answer.data
-        if not 200 <= answer.status < 300:
-            raise describe_answer(self._url, method, answer.status, answer.headers, body, token_sent=token_sent)
         if body.lstrip().startswith(_LOGIN_MARK):
             raise describe_login(self._url, token_sent=token_sent)
         try:

@@ -1,0 +1,414 @@
+"""Runs on the sandbox's pipeline server, whose processes do as the test says: started, followed, ended, explained."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kfp_server import Api, held, new_fifo
+from modelcar.errors import InvalidInput, PipelineServerError
+from modelcar.retry import ATTEMPTS
+from modelcar.steps.note import SKIPPED, Note
+from modelcar_pipelines.connection import Server
+from modelcar_pipelines.events import TaskEvent
+from modelcar_pipelines.failures import NotFound
+from modelcar_pipelines.runs import (
+    Outcome,
+    Run,
+    cancel_run,
+    default_run_name,
+    find_latest,
+    find_run,
+    follow,
+    list_runs,
+    look,
+    start_run,
+)
+from modelcar_sandbox.kfp import PipelineServer
+from modelcar_sandbox.service import Service
+from wsgi_faults import Fault, Faults
+
+# Does what the parameter `do` says, a list of lists: what to tell of a task or of the run, what to write into a step's
+# log, or to wait until somebody has opened a pipe. Each thing told is a second later than the one before.
+PROGRAM = """
+import json, os, sys
+os.chdir(sys.argv[1])
+os.makedirs("logs")
+events, second = open("events.jsonl", "a"), 0
+
+def tell(at, **told):
+    global second
+    at = f"2026-03-01T12:00:{at:02}.250000Z"
+    print(json.dumps({"at": at, "event": kind, **told}), file=events, flush=True)
+    second += 1
+
+for kind, *words in json.load(open("run.json"))["parameters"]["do"]:
+    if kind == "hold":
+        open(words[0]).read()
+    elif kind == "log":
+        open("logs/" + words[0].replace("/", ".") + ".log", "a").write(words[1])
+    elif kind == "task":
+        path, state, attempt, message, at = words + ["", "", 1, "", second][len(words):]
+        tell(at, task=path.rpartition("/")[2], path=path, display_name="", state=state, attempt=attempt,
+             exit_code=None, message=message)
+    else:
+        tell(second, state=words[0], message="")
+"""
+SPEC = """\
+components:
+  comp-step: {executorLabel: exec-step}
+  comp-loop:
+    dag:
+      tasks:
+        push: {componentRef: {name: comp-step}, taskInfo: {name: Build and push}, dependentTasks: [resolve]}
+        resolve: {componentRef: {name: comp-step}, taskInfo: {name: Resolve}}
+deploymentSpec:
+  executors:
+    exec-step: {container: {command: [echo], image: "registry.example/never:1"}}
+pipelineInfo: {name: hello}
+root:
+  dag:
+    tasks:
+      report: {componentRef: {name: comp-step}, taskInfo: {name: Report}, dependentTasks: [for-loop-1]}
+      report-skipped: {componentRef: {name: comp-step}, taskInfo: {name: Report skipped}}
+      for-loop-1: {componentRef: {name: comp-loop}, taskInfo: {name: for-loop-1}}
+  inputDefinitions:
+    parameters:
+      do: {isOptional: true, defaultValue: [], parameterType: LIST}
+      text: {isOptional: true, defaultValue: "", parameterType: STRING}
+schemaVersion: 2.1.0
+sdkVersion: kfp-2.17.0
+"""
+FIRST, SECOND = "for-loop-1/iteration-0", "for-loop-1/iteration-1"
+DONE: list[object] = ["run", "SUCCEEDED"]
+FULL = Note("Build and push", "the registry is full", "Delete images.", 1)
+WRONG = Note("Resolve", "there is no such model", None, 2)
+
+
+def begin(path: str) -> list[list[object]]:
+    return [["task", path, "RUNNING"]]
+
+
+def end(path: str) -> list[list[object]]:
+    return [["task", path, "SUCCEEDED"]]
+
+
+def step(path: str) -> list[list[object]]:
+    return begin(path) + end(path)
+
+
+def fail(path: str) -> list[object]:
+    return ["task", path, "FAILED", 1, "it failed"]
+
+
+class Place:
+    """A server with one pipeline, and a client of it."""
+
+    def __init__(self, api: Api, faults: Faults, settle: Callable[[], None]) -> None:
+        self.api, self.faults, self.settle = api, faults, settle
+        self.server = Server(api.url)
+        self.told: list[TaskEvent] = []
+
+    def start(self, *do: list[object], **parameters: object) -> Run:
+        return start_run(self.server, find_latest(self.server, "hello"), {"do": list(do), **parameters}, "a run")
+
+    def follow(self, run: Run, *at_wait: Callable[[], object]) -> Outcome:
+        """Follow a run; at each wait the next of these happens, and then the run comes to its end."""
+        things = iter(at_wait)
+
+        def wait(_: float) -> None:
+            next(things, self.settle)()
+
+        return follow(self.server, run.run_id, self.told.append, wait=wait)
+
+    def run(self, *do: list[object]) -> Outcome:
+        return self.follow(self.start(*do))
+
+    @property
+    def lines(self) -> list[str]:
+        """What was told, in order."""
+        return [f"{one.display_name} {one.state}" for one in self.told]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    command = (sys.executable, "-S", "-E", "-c", PROGRAM)
+    with PipelineServer(tmp_path / "kfp", command=command) as server:
+        faults = Faults(server.app)
+        with Service(faults) as service:
+            api = Api(service.url)
+            assert api.upload("hello", SPEC).status_code == 200
+            yield Place(api, faults, server.settle)
+            api.close()
+
+
+def test_a_run_has_the_parameters_and_the_name_that_it_was_given(place: Place) -> None:
+    run = place.start(DONE, text="a price in $")
+    assert (run.name, run.state in {"PENDING", "RUNNING", "SUCCEEDED"}) == ("a run", True)
+    stored = place.api.get(f"/runs/{run.run_id}")
+    assert stored["runtime_config"]["parameters"] == {"do": [["run", "SUCCEEDED"]], "text": "a price in $"}
+    assert stored["pipeline_version_reference"]["pipeline_version_id"] == run.version_id
+    assert find_run(place.server, run.run_id).pipeline_id == run.pipeline_id
+
+
+def test_a_run_without_a_name_is_called_after_pipeline_and_time() -> None:
+    assert default_run_name("hello").startswith("hello 20")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"colour": "red"}, "hello has no parameter colour"),
+        ({"text": 7}, "the parameter text takes a string, not 7"),
+        ({"text": "$(HOME)"}, "the parameter text holds $( or $$, which Kubernetes replaces on the way to the step"),
+        ({"do": [{"a": ["x", "a $$"]}]}, "the parameter do holds $( or $$, which Kubernetes replaces on the way to "),
+    ],
+)
+def test_what_cannot_reach_a_step_starts_nothing(place: Place, parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        start_run(place.server, find_latest(place.server, "hello"), parameters, "a run")
+    assert str(raised.value).startswith(message)
+    assert "runs" not in place.api.get("/runs")
+
+
+def test_each_step_is_told_once_when_it_begins_and_once_when_it_ends(place: Place, tmp_path: Path) -> None:
+    fifo = new_fifo(tmp_path)
+    with ExitStack() as holding:
+        outcome = place.follow(
+            place.start(
+                *begin(f"{FIRST}/resolve"),
+                *end(f"{FIRST}/resolve"),
+                *begin(f"{FIRST}/push"),
+                ["hold", fifo],
+                *end(f"{FIRST}/push"),
+                *begin("report"),
+                *end("report"),
+                DONE,
+            ),
+            lambda: holding.enter_context(held(fifo)),
+            lambda: None,
+            lambda: None,
+            holding.close,
+        )
+    assert place.lines == [
+        "Resolve RUNNING",
+        "Resolve SUCCEEDED",
+        "Build and push RUNNING",
+        "Build and push SUCCEEDED",
+        "Report RUNNING",
+        "Report SUCCEEDED",
+    ]
+    assert [one.state for one in outcome.tasks.values()] == ["SUCCEEDED"] * 3
+    assert (outcome.run.state, outcome.exit_code, outcome.failures, outcome.skipped) == ("SUCCEEDED", 0, (), "")
+    assert outcome.seconds == {"resolve": 1.0, "push": 1.0, "report": 1.0}
+    assert outcome.url == f"{place.api.url}/#/runs/details/{outcome.run.run_id}"
+    assert outcome.run.finished_at is not None
+
+
+def test_what_happened_between_two_looks_is_told_in_order(place: Place) -> None:
+    run = place.start(*step(f"{FIRST}/resolve"), *step(f"{FIRST}/push"), *step("report"), DONE)
+    place.settle()
+    place.follow(run)
+    assert [line.rpartition(" ")[0] for line in place.lines[::2]] == ["Resolve", "Build and push", "Report"]
+    assert [one.at.second for one in place.told] == [0, 1, 2, 3, 4, 5]
+
+
+def test_steps_of_one_second_are_told_in_the_order_of_the_pipeline(place: Place) -> None:
+    place.run(
+        ["task", "report", "RUNNING", 1, "", 7],
+        ["task", f"{FIRST}/push", "RUNNING", 1, "", 7],
+        ["task", f"{FIRST}/resolve", "RUNNING", 1, "", 7],
+        ["run", "FAILED"],
+    )
+    assert [line for line in place.lines if line.endswith("RUNNING")] == [
+        "Resolve RUNNING",
+        "Build and push RUNNING",
+        "Report RUNNING",
+    ]
+
+
+def test_rounds_of_a_loop_are_counted(place: Place) -> None:
+    outcome = place.run(*step(f"{FIRST}/push"), *step(f"{SECOND}/push"), DONE)
+    assert place.lines == [
+        "Build and push RUNNING",
+        "Build and push SUCCEEDED",
+        "Build and push 2 RUNNING",
+        "Build and push 2 SUCCEEDED",
+    ]
+    assert list(outcome.tasks) == ["push", "push 2"]
+
+
+def test_a_retried_step_is_one_step(place: Place) -> None:
+    outcome = place.run(
+        ["task", "report", "RUNNING"], ["task", "report", "RUNNING", 2], ["task", "report", "SUCCEEDED", 2], DONE
+    )
+    assert place.lines == ["Report RUNNING", "Report SUCCEEDED"]
+    assert (outcome.exit_code, outcome.seconds) == (0, {"report": 2.0})
+
+
+def test_a_step_that_is_left_out_is_told_so(place: Place) -> None:
+    place.run(["task", "report", "SKIPPED"], DONE)
+    assert place.lines == ["Report SKIPPED"]
+
+
+@pytest.mark.parametrize(
+    ("notes", "code"), [((FULL,), 1), ((WRONG,), 2), ((FULL, WRONG), 2), ((), 1)], ids=["ours", "input", "both", "none"]
+)
+def test_a_failed_run_has_the_notes_of_its_steps_and_an_exit_code(
+    place: Place, notes: tuple[Note, ...], code: int
+) -> None:
+    failing: list[list[object]] = [
+        ["log", f"for-loop-1/iteration-{n}/push", f"pushing\n{note}\n"] for n, note in enumerate(notes)
+    ]
+    outcome = place.run(*failing, *(fail(f"for-loop-1/iteration-{n}/push") for n in range(2)), ["run", "FAILED"])
+    assert (outcome.run.state, outcome.failures, outcome.exit_code) == ("FAILED", notes, code)
+    assert place.lines[-1] == "Build and push 2 FAILED"
+
+
+def test_a_note_that_two_steps_left_is_told_once(place: Place) -> None:
+    logs: list[list[object]] = [["log", f"{where}/push", str(FULL)] for where in (FIRST, SECOND)]
+    assert place.run(*logs, fail(f"{FIRST}/push"), fail(f"{SECOND}/push"), ["run", "FAILED"]).failures == (FULL,)
+
+
+def test_a_log_that_is_not_kept_is_read_from_the_pod(place: Place) -> None:
+    place.faults.add(Fault.answer("GET", ":read$", 404, body=b'{"error_message": "artifact not found"}', times=9))
+    outcome = place.run(["log", "report", f"pushing\n{FULL}\n"], fail("report"), ["run", "FAILED"])
+    assert outcome.failures == (FULL,)
+
+
+def test_no_log_is_no_note(place: Place) -> None:
+    place.faults.add(Fault.answer("GET", ":read$", 404, times=9))
+    place.faults.add(Fault.answer("GET", "/log$", 404, times=9))
+    outcome = place.run(["log", "report", str(FULL)], fail("report"), ["run", "FAILED"])
+    assert (outcome.failures, outcome.exit_code) == ((), 1)
+
+
+def test_a_run_that_had_nothing_to_do_says_why(place: Place) -> None:
+    log: list[object] = ["log", "report-skipped", f"{SKIPPED}the image of hf://a/b is there and serves\n"]
+    outcome = place.run(log, *step("report-skipped"), DONE)
+    assert (outcome.skipped, outcome.exit_code) == ("the image of hf://a/b is there and serves", 0)
+
+
+def test_a_process_that_dies_is_a_failed_run(place: Place) -> None:
+    outcome = place.run(["task", "report", "RUNNING"])
+    assert (outcome.run.state, outcome.exit_code, place.lines) == ("FAILED", 1, ["Report RUNNING", "Report FAILED"])
+
+
+def test_somebody_else_cancels_the_run_and_the_wait_ends(place: Place, tmp_path: Path) -> None:
+    fifo = new_fifo(tmp_path)
+    run = place.start(*begin("report"), ["hold", fifo], DONE)
+    with ExitStack() as holding:
+        outcome = place.follow(
+            run,
+            lambda: holding.enter_context(held(fifo)),
+            lambda: place.api.post(f"/runs/{run.run_id}:terminate"),
+        )
+    assert (outcome.run.state, outcome.exit_code, outcome.failures) == ("CANCELED", 1, ())
+    assert place.lines == ["Report RUNNING", "Report FAILED"]
+
+
+def test_a_run_is_cancelled_once(place: Place, tmp_path: Path) -> None:
+    run = place.start(*begin("report"), ["hold", new_fifo(tmp_path)])
+    for _ in range(2):
+        cancel_run(place.server, run.run_id)
+    assert find_run(place.server, run.run_id).state in {"CANCELING", "CANCELED"}
+    place.settle()
+    assert find_run(place.server, run.run_id).state == "CANCELED"
+    cancel_run(place.server, run.run_id)
+
+
+def test_a_run_that_has_ended_is_not_cancelled(place: Place) -> None:
+    done = place.run(DONE).run
+    cancel_run(place.server, done.run_id)
+    assert find_run(place.server, done.run_id) == done
+
+
+def test_a_run_that_ends_while_it_is_cancelled_is_left_as_it_ended(place: Place, tmp_path: Path) -> None:
+    fifo = new_fifo(tmp_path)
+    run = place.start(["hold", fifo], DONE)
+
+    class Late(Server):
+        def call(self, function: Any, *args: object, **kwargs: object) -> Any:
+            if function.__name__ == "run_service_terminate_run":
+                with held(fifo):
+                    pass
+                place.settle()
+            return super().call(function, *args, **kwargs)
+
+    cancel_run(Late(place.api.url), run.run_id)
+    assert find_run(place.server, run.run_id).state == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("what", [find_run, cancel_run, look])
+def test_a_run_that_is_not_there_is_the_callers_fault(place: Place, what: Callable[[Server, str], object]) -> None:
+    with pytest.raises(NotFound, match="does not have that: ") as raised:
+        what(place.server, "11111111-2222-3333-4444-555555555555")
+    assert raised.value.exit_code == 2
+
+
+def test_a_run_that_somebody_deletes_ends_the_wait(place: Place, tmp_path: Path) -> None:
+    run = place.start(["hold", new_fifo(tmp_path)])
+    with pytest.raises(NotFound):
+        place.follow(run, lambda: place.api.send("DELETE", f"/runs/{run.run_id}"))
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(place: Place, tmp_path: Path) -> None:
+    place.faults.add(Fault.answer("GET", "/runs/", 503, headers={"Retry-After": "0"}, nth=2, times=5))
+    place.faults.add(Fault.cut_answer("GET", "/runs/", 0, nth=8))
+    fifo = new_fifo(tmp_path)
+    with ExitStack() as holding:
+        outcome = place.follow(
+            place.start(*begin("report"), ["hold", fifo], *end("report"), DONE),
+            lambda: holding.enter_context(held(fifo)),
+            lambda: None,
+            lambda: None,
+            holding.close,
+        )
+    assert (outcome.exit_code, place.faults.fired) == (0, 6)
+    assert place.lines == ["Report RUNNING", "Report SUCCEEDED"]
+
+
+def test_a_server_that_stays_away_ends_the_wait_and_not_the_run(place: Place) -> None:
+    run = place.start(*step("report"), DONE)
+    place.faults.add(Fault.answer("GET", "/runs/", 503, headers={"Retry-After": "0"}, times=ATTEMPTS))
+    with pytest.raises(PipelineServerError) as raised:
+        place.follow(run)
+    assert str(raised.value) == f"the pipeline server at {place.api.url} answered 503"
+    place.settle()
+    assert find_run(place.server, run.run_id).state == "SUCCEEDED"
+
+
+def test_a_look_shows_a_run_as_it_is(place: Place, tmp_path: Path) -> None:
+    fifo = new_fifo(tmp_path)
+    run = place.start(*step(f"{FIRST}/resolve"), *begin(f"{FIRST}/push"), ["hold", fifo])
+    with held(fifo):
+        seen = look(place.server, run.run_id)
+    assert {path: one.state for path, one in seen.tasks.items()} == {"resolve": "SUCCEEDED", "push": "RUNNING"}
+    assert (seen.run.state, seen.run.finished_at, seen.seconds) == ("RUNNING", None, {"resolve": 1.0})
+
+
+def test_runs_are_listed_newest_first_and_not_all(place: Place) -> None:
+    started = {place.start(DONE).run_id for _ in range(3)}
+    assert {one.run_id for one in list_runs(place.server)} == started
+    assert len(list_runs(place.server, 2)) == 2
+    place.settle()
+    times = [one.created_at for one in list_runs(place.server)]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_run_that_was_started_with_its_pipeline_is_followed_as_well(place: Place) -> None:
+    spec = place.api.get(f"/pipelines/{find_latest(place.server, 'hello').pipeline_id}/versions")
+    body = {
+        "display_name": "theirs",
+        "pipeline_spec": spec["pipeline_versions"][0]["pipeline_spec"],
+        "runtime_config": {"parameters": {"do": [*step("report"), DONE]}},
+    }
+    run = find_run(place.server, place.api.post("/runs", body)["run_id"])
+    assert (run.pipeline_id, run.version_id) == ("", "")
+    assert place.follow(run).exit_code == 0
+    assert place.lines == ["Report RUNNING", "Report SUCCEEDED"]
