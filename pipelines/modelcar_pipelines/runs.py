@@ -287,7 +287,7 @@ _STATES = {
 
 
 def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
-    """What failed steps wrote at the end of their logs, as far as the server keeps those; the first that began first."""
+    """What failed steps wrote at the end of their logs, as far as the server keeps those, oldest first."""
     failed = [one for one in _details(answer) if one.state in ("FAILED", "ERROR")]
     failed.sort(key=lambda one: one.start_time or one.create_time)
     nodes = dict.fromkeys(child.pod_name for one in failed for child in one.child_tasks or () if child.pod_name)
