@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +19,11 @@ from modelcar_pipelines.options import (
     server_options,
     workspace_option,
 )
+
+if TYPE_CHECKING:
+    from modelcar_pipelines.connection import Server
+    from modelcar_pipelines.events import TaskEvent
+    from modelcar_pipelines.runs import Outcome
 
 
 @click.group("pipeline")
@@ -128,7 +134,7 @@ def run_command(
     if directory is not None or image is not None:
         raise click.UsageError("--dir and --image go with --local; upload takes --image, too.")
     from modelcar_pipelines.arguments import gather
-    from modelcar_pipelines.runs import default_run_name, find_latest, follow, read_spec, start_run
+    from modelcar_pipelines.runs import default_run_name, find_latest, read_spec, start_run
     from modelcar_pipelines.showing import StepLines, show_outcome
 
     server = open_server(**where)
@@ -139,7 +145,7 @@ def run_command(
     if not wait:
         click.echo(run.run_id)
         return
-    outcome = follow(server, run.run_id, StepLines())
+    outcome = _follow(server, run.run_id, StepLines())
     show_outcome(outcome)
     raise SystemExit(outcome.exit_code)
 
@@ -198,11 +204,11 @@ def list_command(*, count: int, as_json: bool, **where: Any) -> None:
 @json_option
 def status_command(run_id: str, *, wait: bool, as_json: bool, **where: Any) -> None:
     """Show the steps of a run, and why it failed if it did."""
-    from modelcar_pipelines.runs import follow, look
+    from modelcar_pipelines.runs import look
     from modelcar_pipelines.showing import StepLines, describe_outcome, show_outcome
 
     server = open_server(**where)
-    outcome = follow(server, run_id, _quiet if as_json else StepLines()) if wait else look(server, run_id)
+    outcome = _follow(server, run_id, _quiet if as_json else StepLines()) if wait else look(server, run_id)
     if as_json:
         print_json(describe_outcome(outcome))
     else:
@@ -223,6 +229,21 @@ def cancel_command(run_id: str, **where: Any) -> None:
 
     cancel_run(open_server(**where), run_id)
     click.echo(f"{run_id} is being cancelled.")
+
+
+def _follow(server: Server, run_id: str, tell: Callable[[TaskEvent], None]) -> Outcome:
+    """Follow a run to its end; whoever stops waiting is told that the run goes on."""
+    from modelcar_pipelines.runs import follow
+
+    try:
+        return follow(server, run_id, tell)
+    except KeyboardInterrupt:
+        click.echo(
+            f"Stopped waiting; the run goes on. modelcar pipeline status {run_id} --wait follows it again, "
+            f"modelcar pipeline cancel {run_id} ends it.",
+            err=True,
+        )
+        raise SystemExit(130) from None
 
 
 def _quiet(event: Any) -> None:
