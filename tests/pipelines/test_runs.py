@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kfp_server import Api, held, new_fifo
+from kfp_scripted import BROKEN, DONE, FIRST, SECOND, Scripted, begin, end, fail, serve_scripted, step
+from kfp_server import held, new_fifo
 from modelcar.errors import InvalidInput, PipelineServerError
 from modelcar.retry import ATTEMPTS
 from modelcar.steps.note import SKIPPED, Note
@@ -29,89 +29,18 @@ from modelcar_pipelines.runs import (
     look,
     start_run,
 )
-from modelcar_sandbox.kfp import PipelineServer
-from modelcar_sandbox.service import Service
-from wsgi_faults import Fault, Faults
+from wsgi_faults import Fault
 
-# Does what the parameter `do` says, a list of lists: what to tell of a task or of the run, what to write into a step's
-# log, or to wait until somebody has opened a pipe. Each thing told is a second later than the one before.
-PROGRAM = """
-import json, os, sys
-os.chdir(sys.argv[1])
-os.makedirs("logs")
-events, second = open("events.jsonl", "a"), 0
-
-def tell(at, **told):
-    global second
-    at = f"2026-03-01T12:00:{at:02}.250000Z"
-    print(json.dumps({"at": at, "event": kind, **told}), file=events, flush=True)
-    second += 1
-
-for kind, *words in json.load(open("run.json"))["parameters"]["do"]:
-    if kind == "hold":
-        open(words[0]).read()
-    elif kind == "log":
-        open("logs/" + words[0].replace("/", ".") + ".log", "a").write(words[1])
-    elif kind == "task":
-        path, state, attempt, message, at = words + ["", "", 1, "", second][len(words):]
-        tell(at, task=path.rpartition("/")[2], path=path, display_name="", state=state, attempt=attempt,
-             exit_code=None, message=message)
-    else:
-        tell(second, state=words[0], message="")
-"""
-SPEC = """\
-components:
-  comp-step: {executorLabel: exec-step}
-  comp-loop:
-    dag:
-      tasks:
-        push: {componentRef: {name: comp-step}, taskInfo: {name: Build and push}, dependentTasks: [resolve]}
-        resolve: {componentRef: {name: comp-step}, taskInfo: {name: Resolve}}
-deploymentSpec:
-  executors:
-    exec-step: {container: {command: [echo], image: "registry.example/never:1"}}
-pipelineInfo: {name: hello}
-root:
-  dag:
-    tasks:
-      report: {componentRef: {name: comp-step}, taskInfo: {name: Report}, dependentTasks: [for-loop-1]}
-      report-skipped: {componentRef: {name: comp-step}, taskInfo: {name: Report skipped}}
-      for-loop-1: {componentRef: {name: comp-loop}, taskInfo: {name: for-loop-1}}
-  inputDefinitions:
-    parameters:
-      do: {isOptional: true, defaultValue: [], parameterType: LIST}
-      text: {isOptional: true, defaultValue: "", parameterType: STRING}
-schemaVersion: 2.1.0
-sdkVersion: kfp-2.17.0
-"""
-FIRST, SECOND = "for-loop-1/iteration-0", "for-loop-1/iteration-1"
-DONE: list[object] = ["run", "SUCCEEDED"]
 FULL = Note("Build and push", "the registry is full", "Delete images.", 1)
 WRONG = Note("Resolve", "there is no such model", None, 2)
-
-
-def begin(path: str) -> list[list[object]]:
-    return [["task", path, "RUNNING"]]
-
-
-def end(path: str) -> list[list[object]]:
-    return [["task", path, "SUCCEEDED"]]
-
-
-def step(path: str) -> list[list[object]]:
-    return begin(path) + end(path)
-
-
-def fail(path: str) -> list[object]:
-    return ["task", path, "FAILED", 1, "it failed"]
 
 
 class Place:
     """A server with one pipeline, and a client of it."""
 
-    def __init__(self, api: Api, faults: Faults, settle: Callable[[], None]) -> None:
-        self.api, self.faults, self.settle = api, faults, settle
-        self.server = Server(api.url)
+    def __init__(self, made: Scripted) -> None:
+        self.api, self.faults, self.settle = made.api, made.faults, made.server.settle
+        self.server = Server(made.api.url)
         self.told: list[TaskEvent] = []
 
     def start(self, *do: list[object], **parameters: object) -> Run:
@@ -137,14 +66,8 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    command = (sys.executable, "-S", "-E", "-c", PROGRAM)
-    with PipelineServer(tmp_path / "kfp", command=command) as server:
-        faults = Faults(server.app)
-        with Service(faults) as service:
-            api = Api(service.url)
-            assert api.upload("hello", SPEC).status_code == 200
-            yield Place(api, faults, server.settle)
-            api.close()
+    with serve_scripted(tmp_path / "kfp") as made:
+        yield Place(made)
 
 
 def test_a_run_has_the_parameters_and_the_name_that_it_was_given(place: Place) -> None:
@@ -223,7 +146,7 @@ def test_steps_of_one_second_are_told_in_the_order_of_the_pipeline(place: Place)
         ["task", "report", "RUNNING", 1, "", 7],
         ["task", f"{FIRST}/push", "RUNNING", 1, "", 7],
         ["task", f"{FIRST}/resolve", "RUNNING", 1, "", 7],
-        ["run", "FAILED"],
+        BROKEN,
     )
     assert [line for line in place.lines if line.endswith("RUNNING")] == [
         "Resolve RUNNING",
@@ -265,26 +188,26 @@ def test_a_failed_run_has_the_notes_of_its_steps_and_an_exit_code(
     failing: list[list[object]] = [
         ["log", f"for-loop-1/iteration-{n}/push", f"pushing\n{note}\n"] for n, note in enumerate(notes)
     ]
-    outcome = place.run(*failing, *(fail(f"for-loop-1/iteration-{n}/push") for n in range(2)), ["run", "FAILED"])
+    outcome = place.run(*failing, *(fail(f"for-loop-1/iteration-{n}/push") for n in range(2)), BROKEN)
     assert (outcome.run.state, outcome.failures, outcome.exit_code) == ("FAILED", notes, code)
     assert place.lines[-1] == "Build and push 2 FAILED"
 
 
 def test_a_note_that_two_steps_left_is_told_once(place: Place) -> None:
     logs: list[list[object]] = [["log", f"{where}/push", str(FULL)] for where in (FIRST, SECOND)]
-    assert place.run(*logs, fail(f"{FIRST}/push"), fail(f"{SECOND}/push"), ["run", "FAILED"]).failures == (FULL,)
+    assert place.run(*logs, fail(f"{FIRST}/push"), fail(f"{SECOND}/push"), BROKEN).failures == (FULL,)
 
 
 def test_a_log_that_is_not_kept_is_read_from_the_pod(place: Place) -> None:
     place.faults.add(Fault.answer("GET", ":read$", 404, body=b'{"error_message": "artifact not found"}', times=9))
-    outcome = place.run(["log", "report", f"pushing\n{FULL}\n"], fail("report"), ["run", "FAILED"])
+    outcome = place.run(["log", "report", f"pushing\n{FULL}\n"], fail("report"), BROKEN)
     assert outcome.failures == (FULL,)
 
 
 def test_no_log_is_no_note(place: Place) -> None:
     place.faults.add(Fault.answer("GET", ":read$", 404, times=9))
     place.faults.add(Fault.answer("GET", "/log$", 404, times=9))
-    outcome = place.run(["log", "report", str(FULL)], fail("report"), ["run", "FAILED"])
+    outcome = place.run(["log", "report", str(FULL)], fail("report"), BROKEN)
     assert (outcome.failures, outcome.exit_code) == ((), 1)
 
 
