@@ -12,7 +12,11 @@ from modelcar.page.markup import Html, element
 from modelcar_pipelines.schedules import Schedule
 from modelcar_pipelines.showing import schedule_lines
 
-_ACTIONS: Final = {"created": "It was made just now.", "changed": "It was changed.", "unchanged": "Nothing had to be changed."}
+_ACTIONS: Final = {
+    "created": "It was made just now.",
+    "changed": "It was changed.",
+    "unchanged": "Nothing had to be changed.",
+}
 
 
 @dataclass(frozen=True)
