@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOTS = [Path(__file__).parents[1] / name for name in ("components", "sandbox")]
+ROOTS = [Path(__file__).parents[1] / name for name in ("components", "pipelines", "sandbox")]
 
 ORDER = [
     {"cli"},
@@ -30,11 +31,21 @@ ORDER = [
 ]
 """Modules and packages of the library, top first; each imports from rows below its own only."""
 
-HEAVY = {"kfp", "kubernetes", "model_registry", "mr_openapi", "huggingface_hub"}
+HEAVY = {"kfp", "kfp_server_api", "kubernetes", "model_registry", "mr_openapi", "huggingface_hub"}
+
+DEFINITIONS = {
+    "platform",
+    "tasks",
+    "promote_model",
+    "promote_model_workspace",
+    "promote_models",
+    "retrain_and_promote",
+}
+"""Modules of modelcar_pipelines that say what a pipeline is, in kfp's words; the rest imports them to compile."""
 
 
 def modules() -> dict[str, ast.Module]:
-    """Every module of the library and the sandbox, parsed, by dotted name."""
+    """Every module, parsed, by dotted name."""
     found = {}
     for root in ROOTS:
         for path in root.rglob("*.py"):
@@ -71,6 +82,8 @@ def at_import_time(node: ast.AST) -> Iterator[ast.AST]:
 
 MODULES = modules()
 LIBRARY = sorted(name for name in MODULES if name.startswith("modelcar."))
+COMPONENTS = sorted(name for name in MODULES if name.startswith("modelcar_components."))
+PIPELINES = sorted(name for name in MODULES if name.startswith("modelcar_pipelines."))
 ROW = {name: row for row, names in enumerate(ORDER) for name in names}
 
 
@@ -96,11 +109,63 @@ def test_heavy_packages_are_imported_where_they_are_used(name: str) -> None:
     assert {other.split(".")[0] for other in imports(at_import_time(MODULES[name]))} & HEAVY == set()
 
 
-def loaded_by(*names: str) -> set[str]:
-    """Top-level packages that a fresh interpreter has after importing modules."""
-    program = f"import sys, {', '.join(names)}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+def packages(names: Iterator[str]) -> set[str]:
+    """The top-level packages of dotted names."""
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_imports_nothing_outside_its_body_but_what_kfp_copies_with_it(name: str) -> None:
+    # kfp ships the function's source alone, below imports of kfp and typing; whatever else stands at the top is not
+    # there when the step runs.
+    loaded = set(imports(at_import_time(MODULES[name])))
+    assert packages(iter(loaded)) - {"functools"} <= {"kfp", "typing", "modelcar_components"}
+    assert {one for one in loaded if one.startswith("modelcar_components.")} <= {"modelcar_components.step.component"}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_components_body_calls_the_steps_of_the_library_and_nothing_else(name: str) -> None:
+    bodies = [node for node in ast.walk(MODULES[name]) if isinstance(node, ast.FunctionDef)]
+    used = {one for body in bodies for one in imports(ast.walk(body))}
+    assert used == ({"modelcar.steps"} if bodies else set())
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_pipelines_import_nothing_above_them(name: str) -> None:
+    above = {"modelcar_sandbox", "modelcar_trainer"}
+    assert packages(imports(ast.walk(MODULES[name]))) & above == set()
+
+
+@pytest.mark.parametrize("name", [name for name in PIPELINES if area(name) not in DEFINITIONS])
+def test_only_what_defines_a_pipeline_imports_kfp_and_components_when_it_is_imported(name: str) -> None:
+    loaded = set(imports(at_import_time(MODULES[name])))
+    assert packages(iter(loaded)) & (HEAVY | {"modelcar_components"}) == set()
+    defined = {f"modelcar_pipelines.{one}" for one in DEFINITIONS}
+    assert {one for one in loaded if ".".join(one.split(".")[:2]) in defined} == set()
+
+
+def test_modules_of_pipelines_do_not_import_each_other_in_circles() -> None:
+    known = {"modelcar_pipelines", *PIPELINES}
+    graph = {
+        name: {found for one in imports(ast.walk(MODULES[name])) if (found := _module(one, known)) not in (None, name)}
+        for name in PIPELINES
+    }
+    assert set(graphlib.TopologicalSorter(graph).static_order()) >= set(PIPELINES)
+
+
+def _module(name: str, known: set[str]) -> str | None:
+    """The module that a dotted name is, or is in; None for one that is not of modelcar_pipelines."""
+    if name in known or not name.startswith("modelcar_pipelines."):
+        return name if name in known else None
+    return _module(name.rpartition(".")[0], known)
+
+
+def loaded_by(*names: str, then: str = "") -> set[str]:
+    """Top-level packages that a fresh interpreter has after importing modules, and doing something."""
+    program = f"import atexit, sys, {', '.join(names)}\n"
+    program += "atexit.register(lambda: print(*{name.partition('.')[0] for name in sys.modules}))\n" + then
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_the_command_starts_without_what_only_some_of_it_needs() -> None:
@@ -109,3 +174,13 @@ def test_the_command_starts_without_what_only_some_of_it_needs() -> None:
 
 def test_the_whole_library_is_imported_without_a_heavy_package() -> None:
     assert loaded_by(*LIBRARY) & HEAVY == set()
+
+
+def test_the_commands_of_pipelines_start_without_a_heavy_package() -> None:
+    assert loaded_by("modelcar_pipelines.cli", "modelcar_pipelines") & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pipeline", "--help"], ["pipeline", "run", "--help"]])
+def test_help_is_given_without_a_heavy_package(arguments: list[str]) -> None:
+    shown = f"sys.argv = {['modelcar', *arguments]}; modelcar.cli.main()"
+    assert loaded_by("modelcar.cli", then=shown) & HEAVY == set()
