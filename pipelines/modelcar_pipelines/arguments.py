@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 from modelcar.errors import InvalidInput
 from modelcar.spec import PromotionSpec, format_spec, load_spec, parse_spec
 from modelcar.spec.fields import API_VERSION, KIND
-from modelcar_pipelines.parameters import parse_parameter, pipeline_parameters
+from modelcar_pipelines.parameters import Parameter, parse_parameter, pipeline_parameters
 
 SPEC, SPECS = "spec", "specs"
 """Parameters that hold whole PromotionSpecs: one as a string, or several as a list of them."""
+SOURCE = "source"
+"""The parameter that says what to promote where there is no spec."""
 SpecLike = PromotionSpec | Mapping[str, Any] | Path | str
 """What a PromotionSpec can be given as, see `take_spec`."""
 
@@ -42,7 +44,17 @@ def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable
                 f"{pipeline} has no parameter {name}", hint=f"The pipeline takes {', '.join(known) or 'no parameters'}."
             )
         values[name] = parse_parameter(known[name], text)
+    _refuse_nothing(known, values, pipeline)
     return values
+
+
+def _refuse_nothing(known: Mapping[str, Parameter], values: Mapping[str, object], pipeline: str) -> None:
+    """A promotion of nothing would succeed, or fail when its pod has been waited for."""
+    telling = [SPECS] if SPECS in known else [SPEC, SOURCE] if {SPEC, SOURCE} <= known.keys() else []
+    if telling and not any(values.get(name, known[name].default) for name in telling):
+        raise InvalidInput(
+            f"{pipeline} is given nothing to promote", hint="Give the file of a PromotionSpec with --spec FILE."
+        )
 
 
 def _place(specs: Sequence[Path], known: Mapping[str, Any], pipeline: str) -> dict[str, object]:

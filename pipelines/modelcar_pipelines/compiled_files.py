@@ -11,6 +11,7 @@ from modelcar.errors import InvalidInput
 from modelcar_pipelines.catalog import Compiled
 
 DIRECTORY = Path("compiled/kfp")
+_DIRECTORY_HINT = "Name a directory for the compiled pipelines with --dir."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def write_files(pipelines: Iterable[Compiled], directory: Path) -> list[Path]:
                 directory.mkdir(parents=True, exist_ok=True)
                 path.write_text(compiled.text, encoding="utf-8", newline="\n")
             except OSError as error:
-                raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
+                raise InvalidInput(f"cannot write {path}: {error.strerror}", hint=_DIRECTORY_HINT) from error
             written.append(path)
     return written
 
@@ -69,5 +70,7 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}", hint=_DIRECTORY_HINT) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"cannot read {path}: it is no text", hint=_DIRECTORY_HINT) from error
