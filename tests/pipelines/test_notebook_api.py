@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -136,6 +137,22 @@ def test_a_run_can_be_left_alone_looked_at_and_cancelled(pipelines: Pipelines, t
         assert pipelines.cancel(run).state in ("CANCELING", "CANCELED")
     assert follow(pipelines.server, run.run_id, lambda _: None).run.state == "CANCELED"
     assert "It was cancelled" in pipelines.cancel(run.run_id)._repr_html_()
+
+
+def test_whoever_stops_waiting_is_told_that_the_run_goes_on(
+    pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(io.StringIO):
+        def write(self, text: str) -> int:
+            if "▸" in text:
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stderr", Interrupted())
+    with pytest.raises(PromotionError, match=r"^waiting for the run hello .* was stopped; the run goes on$") as caught:
+        pipelines.run("hello", do="succeed")
+    [run] = pipelines.runs()
+    assert caught.value.hint == f"status({run.run_id!r}) looks at it, cancel({run.run_id!r}) ends it."
 
 
 def test_parameters_that_do_not_fit_start_nothing(api: Api, pipelines: Pipelines) -> None:

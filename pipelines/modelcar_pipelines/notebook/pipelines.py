@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelcar.errors import InvalidInput
+from modelcar.errors import InvalidInput, PromotionError
 from modelcar_pipelines import connection
 from modelcar_pipelines.arguments import SPEC, SPECS, SpecLike, take_spec
 from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
@@ -14,7 +14,7 @@ from modelcar_pipelines.notebook.live import LiveRun
 from modelcar_pipelines.notebook.plans import PromotionPlan, TrainingPlan, make_plan
 from modelcar_pipelines.notebook.runs import PipelineRun, PipelineRuns, RunFailed, show_run
 from modelcar_pipelines.notebook.schedules import PipelineSchedule, PipelineSchedules
-from modelcar_pipelines.runs import cancel_run, default_run_name, find_latest, follow, list_runs, look, start_run
+from modelcar_pipelines.runs import Run, cancel_run, default_run_name, find_latest, follow, list_runs, look, start_run
 from modelcar_pipelines.schedule_plan import ScheduleRequest
 from modelcar_pipelines.schedules import list_schedules, pause, resume, schedule, unschedule
 from modelcar_pipelines.upload import Version, find_pipeline, upload
@@ -101,13 +101,17 @@ class Pipelines:
         Raises:
             RunFailed: It was waited for, and failed or was cancelled.
             InvalidInput: The parameters do not fit; nothing was started.
+            PromotionError: Waiting was interrupted; the run goes on.
         """
         values = _values(parameters)
         started = start_run(self.server, self._ready(pipeline), values, default_run_name(pipeline))
         if not wait:
             return self.status(started.run_id)
-        live = LiveRun(started, self.server.run_url(started.run_id))
-        ended = show_run(self.server, follow(self.server, started.run_id, live))
+        try:
+            live = LiveRun(started, self.server.run_url(started.run_id))
+            ended = show_run(self.server, follow(self.server, started.run_id, live))
+        except KeyboardInterrupt:
+            raise _left(started) from None
         live.end(ended)
         if ended.outcome.exit_code:
             raise RunFailed(ended)
@@ -207,6 +211,14 @@ def _values(parameters: Mapping[str, Any]) -> dict[str, object]:
     if SPECS in values:
         values[SPECS] = [take_spec(one).text for one in _listed(values[SPECS])]
     return values
+
+
+def _left(run: Run) -> PromotionError:
+    """Waiting for a run was interrupted: the cell ends, and those below it are not run."""
+    return PromotionError(
+        f"waiting for the run {run.name} was stopped; the run goes on",
+        hint=f"status({run.run_id!r}) looks at it, cancel({run.run_id!r}) ends it.",
+    )
 
 
 def _listed(specs: object) -> list[Any]:
