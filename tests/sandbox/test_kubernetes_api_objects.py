@@ -188,13 +188,13 @@ def test_a_kind_without_status_path_is_written_whole(cluster: Cluster) -> None:
 
 
 def test_pods_and_deployments_are_kept(cluster: Cluster) -> None:
-    pod = cluster.core.create_namespaced_pod(
-        # nowhere to run: a real scheduler lets it wait
-        cluster.namespace,
-        {"metadata": {"name": "p"}, "spec": POD_SPEC | {"nodeSelector": {"no": "where"}}},
-    )
+    cluster.core.create_namespaced_service_account(cluster.namespace, {"metadata": {"name": "mine"}})
+    # There is no such node: a real scheduler lets it wait.
+    spec = POD_SPEC | {"serviceAccountName": "mine", "nodeSelector": {"no": "where"}}
+    pod = cluster.core.create_namespaced_pod(cluster.namespace, {"metadata": {"name": "p"}, "spec": spec})
     assert (pod.status.phase, pod.spec.containers[0].name, pod.metadata.generation) == ("Pending", "main", 1)
     deployment = cluster.apps.create_namespaced_deployment(cluster.namespace, DEPLOYMENT)
+    deployment.metadata.resource_version = None  # a real controller writes, too
     deployment.spec.template.spec.containers[0].image = "registry.example/never:2"
     changed = cluster.apps.replace_namespaced_deployment("demo", cluster.namespace, deployment)
     assert changed.metadata.generation == 2

@@ -20,6 +20,8 @@ Where it is not like the real server:
   Of the kinds of Kubernetes itself, the types of `data`, labels and annotations are looked at, and little is filled in;
 - no `managedFields`, no server-side apply, no tables, no `/openapi`, no admission webhooks,
   no subresource but `status`;
+- a strategic merge patch cannot say in which order a list is (`$setElementOrder`); a JSON patch cannot copy what is not
+  there (the real one copies a null);
 - finalizers' names are not checked; a Secret's type may change;
 - changes are remembered by their number (1000), not by their age, and until the process ends; a watch that asks for
   the future begins with what comes next;

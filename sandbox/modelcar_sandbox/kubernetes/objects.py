@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from modelcar_sandbox.kubernetes.kinds import NAMESPACE, POD, SECRET, Kind
+from modelcar_sandbox.kubernetes.kinds import CONFIG_MAP, NAMESPACE, POD, SECRET, Kind
 
 Object = dict[str, Any]
 
@@ -22,7 +22,7 @@ _NEVER: Final = ("managedFields", "selfLink", "resourceVersion", "deletionTimest
 
 def make(kind: Kind, given: Object, namespace: str, name: str) -> Object:
     """An object as it is when it has just been created; without a resourceVersion."""
-    metadata = {key: value for key, value in given["metadata"].items() if key not in _NEVER and value is not None}
+    metadata = _read_metadata(given)
     metadata |= {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": now()}
     if kind.namespaced:
         metadata["namespace"] = namespace
@@ -44,7 +44,7 @@ def make(kind: Kind, given: Object, namespace: str, name: str) -> Object:
 def change(kind: Kind, old: Object, given: Object) -> Object:
     """An object after what is wanted of it was changed."""
     changed = _default(kind, given)
-    metadata = {key: value for key, value in given["metadata"].items() if key not in _NEVER and value is not None}
+    metadata = _read_metadata(given)
     for key in (*_OWN, "generation"):
         metadata.pop(key, None)
         if key in old["metadata"]:
@@ -88,6 +88,11 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _read_metadata(given: Object) -> Object:
+    """What callers may say of an object; nothing that is empty is kept."""
+    return {key: value for key, value in given["metadata"].items() if key not in _NEVER and value not in (None, {}, [])}
+
+
 def _default(kind: Kind, given: Object) -> Object:
     filled = dict(given)
     if kind is SECRET:
@@ -96,6 +101,8 @@ def _default(kind: Kind, given: Object) -> Object:
             encoded = {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()}
             filled["data"] = {**(filled.get("data") or {}), **encoded}
         filled.setdefault("type", "Opaque")
+    if kind in (CONFIG_MAP, SECRET) and not filled.get("data"):
+        filled.pop("data", None)
     return filled
 
 
