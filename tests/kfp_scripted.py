@@ -11,6 +11,7 @@ from pathlib import Path
 from kfp_server import SPEC as BARE
 from kfp_server import Api
 from modelcar_sandbox.kfp import PipelineServer
+from modelcar_sandbox.kfp.clock import Clock
 from modelcar_sandbox.service import Service
 from wsgi_faults import Faults
 
@@ -89,9 +90,9 @@ class Scripted:
 
 
 @contextmanager
-def serve_scripted(directory: Path) -> Iterator[Scripted]:
+def serve_scripted(directory: Path, clock: Clock | None = None) -> Iterator[Scripted]:
     """Serve the pipelines `hello`, whose runs are told what to do, and `bare`, which takes no spec."""
-    with PipelineServer(directory, command=(sys.executable, "-S", "-E", "-c", _PROGRAM)) as server:
+    with PipelineServer(directory, clock=clock, command=(sys.executable, "-S", "-E", "-c", _PROGRAM)) as server:
         faults = Faults(server.app)
         with Service(faults) as service:
             api = Api(service.url)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import requests
 
+from modelcar.cli import main
 from modelcar_sandbox.sandbox import Sandbox
 
 MODELCAR = [str(Path(sys.executable).with_name("modelcar"))]
@@ -62,6 +64,23 @@ class Services:
 
 Run = Callable[..., Ran]
 """Runs the command with these arguments."""
+
+
+@pytest.fixture
+def modelcar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process."""
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["modelcar", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Ran(code, *capsys.readouterr())
+
+    return run
 
 
 @dataclass(frozen=True, slots=True)

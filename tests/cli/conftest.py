@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,9 +15,8 @@ import pytest
 import requests
 
 from bare_machine import few_certificates, home
-from cli.command import Fill, Ran, Run, Services
+from cli.command import Fill, Services, modelcar
 from model_files import shard
-from modelcar.cli import main
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.git_tree import MANIFEST
 from modelcar_sandbox.oci_registry import create_app
@@ -26,7 +24,7 @@ from modelcar_sandbox.oci_registry.tokens import Auth
 from modelcar_sandbox.sandbox import Sandbox
 from modelcar_sandbox.service import Service
 
-__all__ = ["few_certificates", "home"]
+__all__ = ["few_certificates", "home", "modelcar"]
 
 PASSWORD = "s3cret-Pa55"
 
@@ -102,23 +100,6 @@ def place(services: Services, home: Path, tmp_path: Path, monkeypatch: pytest.Mo
     (work / "promotion.yaml").write_text(services.sandbox.promotion_spec.read_text())
     (work / "chat.yaml").write_text(services.git("show", f"{first}:{MANIFEST}"))
     return lambda text: text.format_map({**services.names, "work": str(work), "home": str(home)})
-
-
-@pytest.fixture
-def modelcar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process."""
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["modelcar", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Ran(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
