@@ -308,10 +308,7 @@ def _find_skips(server: Server, answer: Any) -> str:
 
 def _run(answer: Any) -> Run:
     reference = answer.pipeline_version_reference
-    # A run that was cancelled ends as FAILED, and only its history tells (measured on 2.17): it was CANCELING, or, when
-    # that was before its first step, in a state that the server has no word for.
-    cancelled = any(one.state in (None, "CANCELING", "CANCELED") for one in answer.state_history or ())
-    state = "CANCELED" if cancelled and answer.state in ENDED else str(answer.state or "PENDING")
+    state = "CANCELED" if _was_cancelled(answer) else str(answer.state or "PENDING")
     return Run(
         str(answer.run_id),
         str(answer.display_name),
@@ -321,3 +318,18 @@ def _run(answer: Any) -> Run:
         answer.created_at,
         answer.finished_at if answer.state in ENDED else None,
     )
+
+
+def _was_cancelled(answer: Any) -> bool:
+    """Whether a run that ended as FAILED was cancelled, which only its history tells (measured on 2.17).
+
+    It was CANCELING; or, when that was before its first step, in a state that the server has no word for. So are runs
+    that try a step again; but of these a step has failed.
+    """
+    history = [one.state for one in answer.state_history or ()]
+    if answer.state not in ("FAILED", "CANCELED"):
+        return False
+    step_failed = any(
+        one.state == "FAILED" and (one.display_name or "").startswith("executor") for one in _details(answer)
+    )
+    return "CANCELED" in (*history, answer.state) or "CANCELING" in history or (None in history and not step_failed)
