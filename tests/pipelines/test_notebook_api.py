@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -122,6 +123,16 @@ def test_a_failed_run_says_what_its_step_said() -> None:
         "Error: Resolve failed: there is no such model",
         "-> Check the name.",
     ]
+
+
+def test_of_several_steps_that_failed_all_are_told() -> None:
+    notes = tuple(Note("Resolve", f"there is no model {name}", None, 2) for name in ("one", "two"))
+    failed = replace(DONE, state="FAILED")
+    run = PipelineRun(outcome(failed, failures=notes), None)
+    assert str(RunFailed(run)) == "Resolve failed: there is no model one; Resolve failed: there is no model two"
+    drawn = read(run._repr_html_()).text
+    assert "More than one step failed. Resolve: there is no model two" in drawn
+    assert "Resolve failed there is no model one exit code 2" in drawn
 
 
 def test_errors_without_a_hint_are_one_line() -> None:

@@ -95,7 +95,10 @@ class PipelineRun:
             return self.outcome.skipped
         if self.drawn_state in _SENTENCES:
             return _SENTENCES[self.drawn_state]
-        return "A step failed." if self.outcome.failures else f"A step failed; {self.url} has its log."
+        if not self.outcome.failures:
+            return f"A step failed; {self.url} has its log."
+        others = "; ".join(f"{note.step}: {note.message}" for note in self.outcome.failures[1:])
+        return f"More than one step failed. {others}" if others else "A step failed."
 
     def __repr__(self) -> str:
         seconds = self.outcome.seconds
