@@ -41,7 +41,8 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 .modelcar header { display: flex; flex-wrap: wrap; gap: 6px 14px; align-items: flex-start; }
 .modelcar header h1 { flex: 1 1 300px; }
 .modelcar header .lead { flex: 1 0 100%; font-size: 15px; color: var(--muted); }
-.modelcar .pill { order: 1; white-space: nowrap; border-radius: 99px; padding: 3px 12px; font-size: 12px; font-weight: 650;
+.modelcar .pill { order: 1; white-space: nowrap; border-radius: 99px; padding: 3px 12px; font-size: 12px;
+  font-weight: 650;
   letter-spacing: .03em; color: var(--tone); border: 1px solid color-mix(in oklab, var(--tone) 45%, var(--bg));
   background: color-mix(in oklab, var(--tone) 11%, var(--bg)); }
 .modelcar header .lead { order: 2; }
