@@ -97,7 +97,7 @@ class KubernetesApi:
 
     def _perform(self, request: Request, environ: WSGIEnvironment, target: Target) -> Response:
         call = Call(self._store, *target, request.args, request.get_data(), request.mimetype)
-        if request.method == "GET" and not call.name and call.query.get("watch") in ("1", "true"):
+        if request.method == "GET" and not call.name and call.flag("watch"):
             return Response(watch(call, environ), content_type="application/json")
         handlers = _STATUS if call.subresource else _OBJECT if call.name else _COLLECTION
         handler = handlers.get(request.method)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from modelcar_sandbox.kubernetes.kinds import NAMESPACE, Kind
 from modelcar_sandbox.kubernetes.refusal import bad_request, not_found
 from modelcar_sandbox.kubernetes.store import Key, Store
 
 Object = dict[str, Any]
+
+_YES: Final = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class Call:
     def dry(self) -> bool:
         """Whether nothing is to be kept."""
         return bool(self.query.get("dryRun"))
+
+    def flag(self, parameter: str) -> bool:
+        """Whether a parameter in the URL says yes."""
+        return self.query.get(parameter) in _YES
 
     def number(self, parameter: str) -> int | None:
         """A whole number in the URL; None when there is none.

@@ -71,6 +71,9 @@ class _Tokens:
             raise bad_request(f"unable to parse requirement: found '{token}', expected: identifier")
         return token
 
+    def value(self) -> str:
+        return "" if self.next in ("", ",", ")") else self.word()
+
 
 def _parse_labels(text: str) -> list[Callable[[Mapping[str, str]], bool]]:
     tokens = _Tokens(text)
@@ -99,7 +102,7 @@ def _parse_requirement(tokens: _Tokens) -> Callable[[Mapping[str, str]], bool]:
     compare = _COMPARED.get(sign)
     if compare is None:
         raise bad_request(f"unable to parse requirement: found '{sign}', expected: in, notin, =, ==, !=, gt, lt")
-    wanted = "" if tokens.next in ("", ",") else tokens.word()
+    wanted = tokens.value()
     if sign in "<>" and not _is_number(wanted):
         raise bad_request(
             f"values[0][{key}]: Invalid value: \"{wanted}\": for 'Gt', 'Lt' operators, the value must be an integer"
@@ -109,10 +112,10 @@ def _parse_requirement(tokens: _Tokens) -> Callable[[Mapping[str, str]], bool]:
 
 def _parse_values(tokens: _Tokens) -> set[str]:
     tokens.expect("(")
-    values = {tokens.word()}
+    values = {tokens.value()}
     while tokens.next == ",":
         tokens.take()
-        values.add(tokens.word())
+        values.add(tokens.value())
     tokens.expect(")")
     return values
 

@@ -67,9 +67,7 @@ class Store:
         self._objects: dict[Key, Object] = {}
         self.version = 1
         if self._path.exists():
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            self.version = int(kept["version"])
-            self._objects = {Key(*one["key"]): one["object"] for one in kept["objects"]}
+            self.version, self._objects = _read(self._path)
         self.oldest = self.version
         self.closed = False
         self._changes: deque[Change] = deque(maxlen=remembered)
@@ -152,3 +150,11 @@ class Store:
     def _write(self) -> None:
         objects = [{"key": key, "object": one} for key, one in self._objects.items()]
         write_atomically(self._path, json.dumps({"version": self.version, "objects": objects}))
+
+
+def _read(path: Path) -> tuple[int, dict[Key, Object]]:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return int(kept["version"]), {Key(*one["key"]): one["object"] for one in kept["objects"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} does not hold the objects of a Kubernetes API") from error

@@ -56,7 +56,7 @@ def _tell(call: Call, matches: Matches, since: int, end: float, environ: WSGIEnv
     for _, one in there:
         if matches(one):
             yield _line("ADDED", one)
-    bookmarks = call.query.get("allowWatchBookmarks") in ("1", "true")
+    bookmarks = call.flag("allowWatchBookmarks")
     marked = time.monotonic()
     while not call.store.closed and time.monotonic() < end and not _hung_up(environ):
         changes = _wait_for_changes(call, begun, min(LOOK_EVERY_S, end - time.monotonic()))
