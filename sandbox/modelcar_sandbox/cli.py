@@ -31,7 +31,7 @@ def sandbox() -> None:
 def up(directory: Path, host: str) -> None:
     """Start all services, and run until Ctrl-C.
 
-    They are a Hub, an OCI registry, a Model Registry, a pipeline server and a git repository.
+    They are a Hub, an OCI registry, a Model Registry, a pipeline server, a Kubernetes API and a git repository.
 
     DIR/sandbox.env then holds the variables with which commands use them, DIR/promotion.yaml a promotion to try.
     """
@@ -58,6 +58,7 @@ def _describe(running: Sandbox) -> str:
         ("OCI registry", running.registry_address, f"holds {running.base_image.partition('/')[2]}"),
         ("Model Registry", running.model_registry_url, "the Kubeflow REST API, v1 and v1alpha3"),
         ("Pipelines", running.pipelines_url, "the Kubeflow Pipelines API; runs are processes here"),
+        ("Kubernetes", str(running.kubeconfig), "an API that keeps objects; nothing runs"),
         ("git", running.git_url, ""),
     ]
     width = max(len(address) for _, address, note in rows if note)

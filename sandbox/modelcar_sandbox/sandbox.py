@@ -19,6 +19,8 @@ from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.hub import Hub
 from modelcar_sandbox.hub import create_app as create_hub
 from modelcar_sandbox.kfp import PipelineServer
+from modelcar_sandbox.kubernetes import create_app as create_kubernetes
+from modelcar_sandbox.kubernetes import write_kubeconfig
 from modelcar_sandbox.model_registry.app import create_app as create_model_registry
 from modelcar_sandbox.oci_registry.app import create_app as create_oci_registry
 from modelcar_sandbox.ports import check_host, read_ports, take_port, write_ports
@@ -69,7 +71,7 @@ _TOKENS = (
 
 
 class Sandbox:
-    """Hub, OCI registry, Model Registry, pipeline server and git repository, running while the context is open.
+    """Hub, OCI registry, Model Registry, pipelines, Kubernetes API and git, running while the context is open.
 
     What they hold stays in the directory, whatever ends the process, and each service comes back on the same port: so
     what was written into git stays true.
@@ -82,6 +84,7 @@ class Sandbox:
         registry_address: `host:port` of the OCI registry, which speaks plain HTTP.
         model_registry_url: `http://host:port`.
         pipelines_url: `http://host:port` of the Kubeflow Pipelines API.
+        kubeconfig: For clients of the Kubernetes API.
         git_url: `file://…` of the bare GitOps repository.
         base_image: Reference of the synthetic base image.
         environment: Variables with which commands use the sandbox.
@@ -111,6 +114,7 @@ class Sandbox:
         self.host = host
         self.hub = Hub(self.directory / "hub")
         self.environment_file = self.directory / "sandbox.env"
+        self.kubeconfig = self.directory / "kubeconfig"
         self.promotion_spec = self.directory / "promotion.yaml"
         self.environment: dict[str, str] = {}
         self._running = ExitStack()
@@ -159,11 +163,13 @@ class Sandbox:
         """Start each service on the port that it had, or else on a free one."""
         # Its runs are processes, which end with it, after nobody can start new ones.
         pipelines = starting.enter_context(PipelineServer(self.directory / "pipelines", environment=self.environment))
+        kubernetes = create_kubernetes(self.directory / "kubernetes")
         applications: dict[str, WSGIApplication] = {
             "hub": create_hub(self.hub.directory),
             "oci-registry": create_oci_registry(self.directory / "oci-registry"),
             "model-registry": create_model_registry(self.directory / "model-registry"),
             "pipelines": pipelines.app,
+            "kubernetes": kubernetes,
         }
         state = self.directory / "sandbox.json"
         remembered = read_ports(state)
@@ -171,7 +177,9 @@ class Sandbox:
         for name, application in applications.items():
             services[name] = take_port(name, application, host=self.host, port=remembered.get(name))
             starting.enter_context(services[name])
+        starting.callback(kubernetes.close)  # its watches end before it is stopped, which waits for them
         write_ports(state, services)
+        write_kubeconfig(self.kubeconfig, services["kubernetes"].url)
         self.hub_url = services["hub"].url
         self.registry_address = services["oci-registry"].address
         self.model_registry_url = services["model-registry"].url
@@ -197,6 +205,7 @@ class Sandbox:
             "HF_HOME": str(self.directory / "hf-home"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "KF_PIPELINES_ENDPOINT": self.pipelines_url,
+            "KUBECONFIG": str(self.kubeconfig),
             "MODELCAR_BASE_IMAGE": self.base_image,
             "MODELCAR_GIT_URL": self.git_url,
             "MODELCAR_REGISTRY": self.registry_address,

@@ -102,7 +102,7 @@ def test_it_stops_cleanly(up: Up, tmp_path: Path, number: signal.Signals) -> Non
 def test_what_it_prints_says_where_things_are_and_what_to_type(up: Up, tmp_path: Path) -> None:
     said = wait_until_up(up(tmp_path))
     variables = shell_variables(tmp_path / "sandbox.env")
-    for name in ("HF_ENDPOINT", "MODELCAR_REGISTRY", "MODEL_REGISTRY_URL", "MODELCAR_GIT_URL"):
+    for name in ("HF_ENDPOINT", "MODELCAR_REGISTRY", "MODEL_REGISTRY_URL", "MODELCAR_GIT_URL", "KUBECONFIG"):
         assert f" {variables[name]}" in said
     assert said.endswith(f"\n  . {tmp_path}/sandbox.env\n  modelcar promote {tmp_path}/promotion.yaml\n")
 
@@ -210,6 +210,8 @@ def test_nothing_unfinished_is_left_in_the_directory(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "git",
         "hub",
+        "kubeconfig",
+        "kubernetes",
         "model-registry",
         "oci-registry",
         "pipelines",
@@ -247,8 +249,31 @@ def test_a_state_file_of_nonsense_is_named(tmp_path: Path, state: str) -> None:
 def test_ports_lie_below_those_of_outgoing_connections(tmp_path: Path) -> None:
     with Sandbox(tmp_path):
         ports = json.loads((tmp_path / "sandbox.json").read_text())["ports"]
-    assert set(ports) == {"hub", "oci-registry", "model-registry", "pipelines"}
+    assert set(ports) == {"hub", "oci-registry", "model-registry", "pipelines", "kubernetes"}
     assert all(20_000 <= port < 32_000 for port in ports.values())
+
+
+def test_clients_of_kubernetes_find_the_sandbox_by_its_variable(tmp_path: Path) -> None:
+    from kubernetes import client, config
+
+    for kept in (False, True):
+        with Sandbox(tmp_path) as sandbox:
+            assert sandbox.kubeconfig == tmp_path / "kubeconfig"
+            with config.new_client_from_config(sandbox.environment["KUBECONFIG"]) as api:
+                core = client.CoreV1Api(api)
+                if not kept:
+                    core.create_namespaced_config_map("default", {"metadata": {"name": "kept"}})
+                assert [one.metadata.name for one in core.list_config_map_for_all_namespaces().items] == ["kept"]
+
+
+def test_a_watch_does_not_keep_the_sandbox_from_stopping(tmp_path: Path) -> None:
+    from kubernetes import client, config
+
+    with Sandbox(tmp_path) as sandbox, config.new_client_from_config(str(sandbox.kubeconfig)) as api:
+        answer = client.CoreV1Api(api).list_namespace(watch=True, _preload_content=False)
+        assert b"default" in next(line for line in answer if line.strip())
+        sandbox.__exit__()
+        answer.close()
 
 
 def test_runs_of_the_pipeline_server_use_the_sandbox_whoever_started_it(tmp_path: Path) -> None:
@@ -256,9 +281,11 @@ def test_runs_of_the_pipeline_server_use_the_sandbox_whoever_started_it(tmp_path
         environment = {name: value for name, value in os.environ.items() if name not in sandbox.environment}
         upload = [*MODELCAR, "pipeline", "upload", "promote-model"]
         run = [*MODELCAR, "pipeline", "run", "promote-model", "--wait", "--spec", str(sandbox.promotion_spec)]
+        said = ""
         for words in (upload, run):
             # The commands know where the pipeline server is, and nothing else of the sandbox.
             known = {"KF_PIPELINES_ENDPOINT": sandbox.pipelines_url, "MODELCAR_LOCAL_BACKOFF_FACTOR": "0"}
             done = subprocess.run(words, env=environment | known, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
-        assert "SUCCEEDED" in done.stderr
+            said = done.stderr
+            assert done.returncode == 0, said
+        assert "SUCCEEDED" in said
