@@ -2,14 +2,15 @@
 
 KFP tells an exit handler that something failed, not what (measured: no message, and the name of the group of tasks).
 The pods know: a step's note is its container's termination message. On a cluster they are asked for by the workflow's
-label, which needs no more than the pipeline's ServiceAccount has (`list` on pods); a local run names the file with its
-events instead.
+label, which needs no more than the pipeline's ServiceAccount has (`list` on pods); elsewhere the cluster is the
+kubeconfig's; a local run names the file with its events instead.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,10 @@ _WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 _NODE_ANNOTATION = "workflows.argoproj.io/node-name"
 _MAIN = "main"
 """The container that runs the step; the others are Argo's."""
-_OUR_EXECUTOR = ".executor"
+_STEP_NODE = re.compile(r"(?P<task>.+)\.executor(?:\((?P<attempt>[0-9]+)\))?")
+"""The name of a step's node; of a step that is tried again, each attempt has one."""
+_ON_THE_WAY = frozenset({None, "ContainerCreating", "PodInitializing"})
+"""Why containers wait that will begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ class EndedStep:
 
     Attributes:
         task: Its name in the pipeline.
-        state: SUCCEEDED, FAILED or RUNNING.
-        seconds: From its start to its end; None while it runs.
+        state: SUCCEEDED or FAILED.
+        seconds: From its start to its end; None when it never ran.
         note: Why it failed, as it said itself.
         reason: Why it failed, when it could not say: out of memory, an image that cannot be pulled.
     """
@@ -48,7 +52,9 @@ class EndedStep:
 
 
 def find_ended_steps(job: str) -> list[EndedStep]:
-    """The steps of the run that this step belongs to, in the order in which they began; of each the last attempt.
+    """The steps of the run that have ended, in the order in which they began; of each the last attempt.
+
+    One that cannot begin, for instance because its image cannot be pulled, has failed.
 
     Args:
         job: Name of the run's workflow.
@@ -86,11 +92,12 @@ def _read_pods(job: str) -> list[EndedStep]:
     from kubernetes import client, config
     from urllib3.exceptions import HTTPError
 
+    selector = f"{_WORKFLOW_LABEL}={job}"
     try:
-        config.load_incluster_config()
-        namespace = _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
-        selector = f"{_WORKFLOW_LABEL}={job}"
-        answer = client.CoreV1Api().list_namespaced_pod(namespace, label_selector=selector, _request_timeout=30)
+        configuration, namespace = _find_cluster()
+        configuration.retries = False
+        pods = client.CoreV1Api(client.ApiClient(configuration))
+        answer = pods.list_namespaced_pod(namespace, label_selector=selector, _request_timeout=30)
     except (config.ConfigException, client.ApiException, HTTPError, OSError) as error:
         raise PromotionError(
             f"the pods of {job} cannot be listed: {getattr(error, 'reason', None) or error}",
@@ -99,24 +106,71 @@ def _read_pods(job: str) -> list[EndedStep]:
     return _latest(answer.items)
 
 
+def _find_cluster() -> tuple[Any, str]:
+    """The cluster that this is a pod of, else the kubeconfig's, and the namespace.
+
+    Raises:
+        kubernetes.config.ConfigException: There is neither.
+        OSError: What the pod is given cannot be read.
+    """
+    from kubernetes import client, config
+
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(configuration)
+        return configuration, _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+    except config.ConfigException:
+        config.load_kube_config(client_configuration=configuration, persist_config=False)
+        _, context = config.list_kube_config_contexts()
+        return configuration, context["context"].get("namespace") or "default"
+
+
 def _latest(pods: Iterable[Any]) -> list[EndedStep]:
-    found: dict[str, EndedStep] = {}
-    for pod in sorted(pods, key=lambda pod: pod.metadata.creation_timestamp):
-        before, executor, _ = (pod.metadata.annotations or {}).get(_NODE_ANNOTATION, "").rpartition(_OUR_EXECUTOR)
-        if executor:
-            found[before] = _read_pod(before.rpartition(".")[2], pod)
-    return list(found.values())
+    steps = []
+    for pod in pods:
+        node = _STEP_NODE.fullmatch((pod.metadata.annotations or {}).get(_NODE_ANNOTATION, ""))
+        if node is not None:
+            # Times have whole seconds.
+            steps.append((pod.metadata.creation_timestamp, int(node["attempt"] or 0), node["task"], pod))
+    found: dict[str, EndedStep | None] = {}
+    for _, _, task, pod in sorted(steps, key=lambda step: step[:3]):
+        found[task] = _read_pod(task.rpartition(".")[2], pod)
+    return [one for one in found.values() if one is not None]
 
 
-def _read_pod(task: str, pod: Any) -> EndedStep:
+def _read_pod(task: str, pod: Any) -> EndedStep | None:
+    """What became of the step of a pod; None while it runs."""
     status = next((one for one in pod.status.container_statuses or () if one.name == _MAIN), None)
     ended = status.state.terminated if status is not None else None
     if ended is None:
-        waiting = status.state.waiting if status is not None else None
-        reason = f"{waiting.reason}: {waiting.message}" if waiting is not None else pod.status.message or ""
-        return EndedStep(task, "FAILED" if pod.status.phase == "Failed" else "RUNNING", None, None, reason)
+        stuck = _why_stuck(pod)
+        if not stuck and pod.status.phase != "Failed":
+            return None
+        return EndedStep(task, "FAILED", None, None, stuck or _words(pod.status.reason, pod.status.message))
     seconds = (ended.finished_at - ended.started_at).total_seconds() if ended.started_at else None
     if ended.exit_code == 0:
         return EndedStep(task, "SUCCEEDED", seconds)
-    reason = f"{ended.reason} (exit code {ended.exit_code})"
+    reason = _words(pod.status.reason, _words_of_end(ended))
     return EndedStep(task, "FAILED", seconds, find_note(ended.message or ""), reason)
+
+
+def _why_stuck(pod: Any) -> str:
+    """Why one of a pod's containers does not begin, or failed before the step could begin; empty when none does."""
+    before = pod.status.init_container_statuses or ()
+    for status in before:
+        ended = status.state.terminated
+        if ended is not None and ended.exit_code != 0:
+            return _words(status.name, _words_of_end(ended))
+    for status in (*before, *(pod.status.container_statuses or ())):
+        waiting = status.state.waiting
+        if waiting is not None and waiting.reason not in _ON_THE_WAY:
+            return _words(waiting.reason, waiting.message)
+    return ""
+
+
+def _words_of_end(ended: Any) -> str:
+    return f"{ended.reason} (exit code {ended.exit_code})"
+
+
+def _words(*words: str | None) -> str:
+    return ": ".join(word for word in words if word)

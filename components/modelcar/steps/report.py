@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,19 @@ _TASKS = {
     "register-model": "Register",
     "patch-inference-service": "Patch",
     "report-promotion": "Report",
+    "report-skipped": "Report skipped",
+    "report-failure": "Report failures",
 }
+_IMAGE_HINT = "Check the step image's reference and its pull secret; upload takes another image with --image."
+_HINTS = {
+    "OOMKilled": "It needs more memory than its limit, which modelcar_pipelines.platform sets.",
+    "DeadlineExceeded": "It took longer than its time, which modelcar_pipelines.platform sets.",
+    "ErrImagePull": _IMAGE_HINT,
+    "ImagePullBackOff": _IMAGE_HINT,
+    "InvalidImageName": _IMAGE_HINT,
+    "Evicted": "Its node ran out of something; run it again.",
+}
+"""What to do about what Kubernetes says of a step, by the first word of that."""
 _SUCCESS = ("COMPLETE", "SUCCEEDED")
 """What an exit handler is told of steps that all succeeded (measured: the first; kfp's documentation: the second)."""
 _NOTHING_NEW = "Nothing was new: no byte of the model was read or sent, no model version and no commit was made."
@@ -161,7 +174,7 @@ def report_failure(*, state: str, job: str, page: str, summary: str) -> None:
     write_report(report, Path(page), Path(summary))
 
 
-def describe_failure(steps: list[EndedStep], unknown: str = "") -> Report:
+def describe_failure(steps: list[EndedStep], unknown: PromotionError | None = None) -> Report:
     """The report of a run that failed.
 
     Args:
@@ -170,14 +183,13 @@ def describe_failure(steps: list[EndedStep], unknown: str = "") -> Report:
     """
     failed = [one for one in steps if one.state == "FAILED"]
     titles = ", ".join(dict.fromkeys(_title(one) for one in failed))
-    sentence = f"{titles} failed." if titles else f"A step failed; {unknown or 'its log says why'}."
-    first = failed[0] if failed else None
+    failure = FailureReport("A step", f"{unknown or 'its log says why'}", unknown.hint if unknown is not None else None)
     return Report(
         title="Promotion",
         state="FAILED",
-        sentence=sentence,
+        sentence=f"{titles} failed." if titles else "A step failed; which one is not known here.",
         steps=tuple(StepReport(_title(one), _state(one), one.seconds, _note(one)) for one in steps),
-        failure=_failure(first) if first is not None else None,
+        failure=_failure(failed[0]) if failed else failure,
     )
 
 
@@ -189,18 +201,20 @@ def write_report(report: Report, page: Path, summary: Path) -> None:
     say(report.sentence)
 
 
-def _look_for_steps(job: str) -> tuple[list[EndedStep], str]:
+def _look_for_steps(job: str) -> tuple[list[EndedStep], PromotionError | None]:
     try:
-        return find_ended_steps(job), ""
+        return find_ended_steps(job), None
     except PromotionError as error:
         say(f"{error}. {error.hint or ''}".strip())
-        return [], f"{error}"
+        return [], error
 
 
 def _failure(failed: EndedStep) -> FailureReport:
-    if failed.note is not None:
-        return FailureReport(failed.note.step, failed.note.message, failed.note.hint, failed.note.exit_code)
-    return FailureReport(_title(failed), failed.reason or "it said nothing", "Look at the step's log.")
+    hint = _HINTS.get(re.split(r"\W", failed.reason)[0])
+    note = failed.note
+    if note is not None:
+        return FailureReport(note.step, note.message, hint or note.hint, note.exit_code)
+    return FailureReport(_title(failed), failed.reason or "it said nothing", hint or "Look at the step's log.")
 
 
 def _title(ended: EndedStep) -> str:
