@@ -12,7 +12,7 @@ import pytest
 
 from kubernetes_server import REMEMBERED, Cluster, double
 from modelcar_sandbox.kubernetes import create_app, write_kubeconfig
-from modelcar_sandbox.service import Service
+from modelcar_sandbox.service import THREADS, Service
 
 MAPS = "/api/v1/{ns}/configmaps"
 
@@ -103,3 +103,12 @@ def test_a_file_of_nonsense_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "objects.json").write_text(content)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path / "objects.json"))):
         create_app(tmp_path)
+
+
+def test_watches_that_nobody_listens_to_any_more_hold_nothing_up(tmp_path: Path) -> None:
+    with double(tmp_path) as cluster:
+        for _ in range(2 * THREADS):
+            answer = cluster.core.list_namespace(watch=True, _preload_content=False)
+            assert b"default" in next(line for line in answer if line.strip())
+            answer.close()
+        assert cluster.config_map("a")["metadata"]["name"] == "a"
