@@ -16,6 +16,8 @@ Where it is not like the real server:
 - nothing runs: no pods, no controllers, no garbage collection by owner (`propagationPolicy` is not read), no
   `kube-root-ca.crt` and no `default` ServiceAccount in namespaces; a namespace is gone at once with all that is in it;
 - everybody may do everything, and it speaks plain HTTP;
+- bodies are JSON, never protobuf, so of kubectl's verbs those work that read, patch, label or delete, and `create` and
+  `apply` of a file (`--validate=false`), but not `kubectl create namespace NAME` and its kin;
 - custom kinds are kept as they are given: their schemas are not applied, so nothing is refused, dropped or filled in.
   Of the kinds of Kubernetes itself, the types of `data`, labels and annotations are looked at, and little is filled in;
 - no `managedFields`, no server-side apply, no tables, no `/openapi`, no admission webhooks,
