@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help demo test test-real test-heavy train check bench lock clean
+.PHONY: help demo test test-real test-heavy train check bench image lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,14 @@ check: $(VENV)/.dev ## Format, lint and type-check
 bench: $(VENV)/.dev ## Time a push beside the ingest limit of a registry (docker-registry), and pipelines beside commands
 	$(BIN)/python benchmarks/push.py
 	$(BIN)/python benchmarks/pipelines.py
+
+# A step image that a cluster uses has a name there: `make IMAGE=quay.io/team/modelcar-python:0.1.0 image`.
+TARGET ?= step
+IMAGE ?= localhost/modelcar-$(TARGET)-python:dev
+BUILDER ?= $(shell command -v podman || command -v buildah)
+image: ## Build the image that pipeline steps run in, or a workbench's (TARGET=workbench), with podman or buildah
+	@test -n "$(BUILDER)" || { echo "podman or buildah is needed, and neither is on PATH."; exit 1; }
+	$(BUILDER) build -f components/Containerfile --target $(TARGET) $(BASE_IMAGE:%=--build-arg BASE_IMAGE=%) -t $(IMAGE) .
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
