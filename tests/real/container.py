@@ -81,10 +81,12 @@ class Container:
         """Run a command as long as the context is open; its output and errors are one stream."""
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         with subprocess.Popen(self._words(command), env=_OUTSIDE, **streams) as process:  # type: ignore[call-overload]
+            assert process.stdout is not None
             try:
                 yield process
             finally:
                 process.kill()  # and with it the first process of the container, hence all of them
+                process.stdout.read()  # ends when the last of them has ended
 
     def _words(self, command: Sequence[str]) -> list[str]:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,9 @@ class Container:
         ]
         rights = ["setpriv", "--no-new-privs", "chroot", f"--userspec=+{USER}:+0", f"--groups={self._groups()}"]
         root = str(self.image.files)
-        program = "\n".join([*self._mounts(), f'exec {shlex.join([*rights, root])} "$@"'])
+        # The shell stays as the first process: one that becomes another user is no longer killed with its parent.
+        start = f'set +e\n{shlex.join([*rights, root])} "$@"\nexit $?'
+        program = "\n".join([*self._mounts(), start])
         isolated = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--ipc", "--uts"]
         return [*isolated, "sh", "-euc", program, "sh", *inside, *command]
 
