@@ -20,7 +20,7 @@ class Drift:
 
     Attributes:
         path: Of the file.
-        diff: Unified, from the file to what it should be.
+        diff: Unified, from the file to what it should be; a sentence when there is no file.
     """
 
     path: Path
@@ -52,7 +52,9 @@ def find_drift(pipelines: Iterable[Compiled], directory: Path) -> list[Drift]:
     for compiled in pipelines:
         path = directory / f"{compiled.name}.yaml"
         before = _read(path)
-        if before != compiled.text:
+        if not before:
+            drift.append(Drift(path, f"{path} is missing\n"))
+        elif before != compiled.text:
             lines = difflib.unified_diff(
                 before.splitlines(keepends=True), compiled.text.splitlines(keepends=True), str(path), "compiled now"
             )

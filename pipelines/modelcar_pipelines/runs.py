@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from modelcar.errors import InvalidInput
 from modelcar.steps.note import Note, find_note, find_skip
 from modelcar_pipelines.arguments import refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import State, TaskEvent
-from modelcar_pipelines.failures import Refused
+from modelcar_pipelines.failures import NotFound, Refused
 from modelcar_pipelines.parameters import check_parameters
 from modelcar_pipelines.run_reports import read_log
-from modelcar_pipelines.upload import Version, find_pipeline, list_versions
+from modelcar_pipelines.upload import Version, describe_missing, find_pipeline, list_versions
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
 """States that a run stays in."""
@@ -112,7 +111,7 @@ def find_latest(server: Server, name: str) -> Version:
     pipeline_id = find_pipeline(server, name)
     versions = list_versions(server, pipeline_id) if pipeline_id is not None else []
     if not versions:
-        raise InvalidInput(f"{server.url} has no pipeline {name}", hint=f"modelcar pipeline upload {name}")
+        raise describe_missing(server, name)
     return versions[0]
 
 
@@ -130,7 +129,14 @@ def find_run(server: Server, run_id: str) -> Run:
     Raises:
         PromotionError: There is none.
     """
-    return _run(server.call(server.runs.run_service_get_run, run_id))
+    return _run(_get(server, run_id))
+
+
+def _get(server: Server, run_id: str) -> Any:
+    try:
+        return server.call(server.runs.run_service_get_run, run_id)
+    except NotFound as error:
+        raise NotFound(str(error), hint="modelcar pipeline list shows the newest runs.") from error
 
 
 def list_runs(server: Server, limit: int = 20) -> list[Run]:
@@ -179,7 +185,7 @@ def follow(
     """
     follower: _Follower | None = None
     while True:
-        answer = server.call(server.runs.run_service_get_run, run_id)
+        answer = _get(server, run_id)
         follower = follower or _Follower(_find_steps(server, answer), tell)
         follower.look(answer)
         if answer.state in ENDED:
@@ -193,7 +199,7 @@ def look(server: Server, run_id: str) -> Outcome:
     Raises:
         PromotionError: There is no such run.
     """
-    answer = server.call(server.runs.run_service_get_run, run_id)
+    answer = _get(server, run_id)
     follower = _Follower(_find_steps(server, answer), lambda _: None)
     follower.look(answer)
     return _outcome(server, answer, follower)

@@ -15,7 +15,7 @@ from modelcar_pipelines.kfp_cron import KfpCron, parse
 from modelcar_pipelines.parameters import check_parameters, pipeline_parameters
 from modelcar_pipelines.runs import read_spec
 from modelcar_pipelines.schedule_note import content_of
-from modelcar_pipelines.upload import Version, find_pipeline, list_versions
+from modelcar_pipelines.upload import Version, describe_missing, find_pipeline, list_versions
 
 SCHEDULED = "scheduled"
 """The parameter by which a pipeline's first step learns of the schedule, and ends what came at the wrong hour."""
@@ -149,9 +149,7 @@ def _find_version(server: Server, request: ScheduleRequest) -> tuple[str, Versio
     pipeline_id = find_pipeline(server, request.pipeline)
     versions = list_versions(server, pipeline_id) if pipeline_id is not None else []
     if pipeline_id is None or not versions:
-        raise InvalidInput(
-            f"{server.url} has no pipeline {request.pipeline}", hint=f"modelcar pipeline upload {request.pipeline}"
-        )
+        raise describe_missing(server, request.pipeline)
     if request.version is None:
         return pipeline_id, versions[0]
     for version in versions:

@@ -95,7 +95,9 @@ def show_local(done: LocalRun) -> int:
     state = f"SKIPPED: {skipped[0]}" if skipped else done.state
     _show_end(state, notes, [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent])
     for artifact in done.artifacts:
-        if artifact.type == "system.HTML" and artifact.path.exists():
+        # The last step of every run reports failures; that there was none is no report to read.
+        empty = done.state is State.SUCCEEDED and artifact.step.endswith("report-failure")
+        if artifact.type == "system.HTML" and artifact.path.exists() and not empty:
             print(f"report: {artifact.path}")
     print(f"logs: {done.directory / 'logs'}", file=sys.stderr)
     if done.state is State.SUCCEEDED:

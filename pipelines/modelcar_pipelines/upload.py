@@ -19,8 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modelcar.errors import PromotionError
-from modelcar_pipelines.catalog import Compiled
+from modelcar.errors import InvalidInput, PromotionError
+from modelcar_pipelines.catalog import PIPELINES, Compiled
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.failures import Conflict, NotFound
 
@@ -123,6 +123,17 @@ def find_pipeline(server: Server, name: str) -> str | None:
     except NotFound:
         return None
     return str(found.pipeline_id)
+
+
+def describe_missing(server: Server, name: str) -> InvalidInput:
+    """That the server has no such pipeline, as an error to raise: one of ours can be uploaded, another is a slip."""
+    ours = f"modelcar pipeline upload {name}"
+    return InvalidInput(
+        f"{server.url} has no pipeline {name}",
+        hint=ours
+        if name in PIPELINES
+        else f"modelcar pipeline list says what it has; ours are {', '.join(PIPELINES)}.",
+    )
 
 
 def list_versions(server: Server, pipeline_id: str) -> list[Version]:

@@ -235,10 +235,20 @@ UPLOADING = {
 
 SPECIFIED = ("--spec", "spec.yaml")
 RUN = ("run", "hello", *SPECIFIED)
+OTHERS = (
+    "modelcar pipeline list says what it has; "
+    "ours are promote-model, promote-model-workspace, promote-models, retrain-and-promote."
+)
+LISTED = "modelcar pipeline list shows the newest runs."
 TAKES = "The pipeline takes do, text, spec, scheduled."
 WORDS = "--dir and --image go with --local; upload takes --image, too."
 RUNNING = {
-    "no such pipeline": Case(("run", "nothing"), "SERVER has no pipeline nothing", "modelcar pipeline upload nothing"),
+    "no such pipeline": Case(("run", "nothing"), "SERVER has no pipeline nothing", OTHERS),
+    "a pipeline of ours that was not uploaded": Case(
+        ("run", "retrain-and-promote"),
+        "SERVER has no pipeline retrain-and-promote",
+        "modelcar pipeline upload retrain-and-promote",
+    ),
     "no pipeline": Case(("run",), "Missing argument 'NAME'."),
     "no such parameter": Case((*RUN, "--param", "colour=red"), "hello has no parameter colour", TAKES),
     "no name": Case((*RUN, "--param", "=x"), "--param '=x' is not NAME=VALUE", "Write --param image_tag=nightly."),
@@ -296,13 +306,13 @@ RUNNING = {
         fault=Fault.cut_request("POST", "/runs$", 0, reset=False),
     ),
     "status of no run": Case(
-        ("status", "nope"), "the pipeline server at SERVER does not have that: Run nope not found"
+        ("status", "nope"), "the pipeline server at SERVER does not have that: Run nope not found", LISTED
     ),
     "waiting for no run": Case(
-        ("status", "nope", "--wait"), "the pipeline server at SERVER does not have that: Run nope not found"
+        ("status", "nope", "--wait"), "the pipeline server at SERVER does not have that: Run nope not found", LISTED
     ),
     "cancelling no run": Case(
-        ("cancel", "nope"), "the pipeline server at SERVER does not have that: Run nope not found"
+        ("cancel", "nope"), "the pipeline server at SERVER does not have that: Run nope not found", LISTED
     ),
     "too long a list": Case(
         ("list", "--runs", "201"), "Invalid value for '--runs': 201 is not in the range 0<=x<=200."
@@ -370,7 +380,7 @@ SCHEDULING = {
     "no such pipeline": Case(
         ("schedule", "nothing", "--cron", "0 2 * * *"),
         "SERVER has no pipeline nothing",
-        "modelcar pipeline upload nothing",
+        OTHERS,
     ),
     "no cron": Case(("schedule", "hello"), "Missing option '--cron'."),
     "a pipeline that cannot tell the wrong hour": Case(
