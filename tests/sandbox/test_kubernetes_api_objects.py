@@ -11,6 +11,7 @@ from kubernetes_server import Cluster
 
 MAPS = "/api/v1/{ns}/configmaps"
 SERVICES = "/apis/serving.kserve.io/v1beta1/{ns}/inferenceservices"
+SERVERS = "/apis/datasciencepipelinesapplications.opendatahub.io/v1/{ns}/datasciencepipelinesapplications"
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/{ns}/applications"
 SERVICE = {
     "apiVersion": "serving.kserve.io/v1beta1",
@@ -18,6 +19,13 @@ SERVICE = {
     "metadata": {"name": "demo"},
     "spec": {"predictor": {"minReplicas": 1}},
 }
+SERVER = {
+    "apiVersion": "datasciencepipelinesapplications.opendatahub.io/v1",
+    "kind": "DataSciencePipelinesApplication",
+    "metadata": {"name": "demo"},
+    "spec": {"objectStorage": {}, "podToPodTLS": True},
+}
+"""A custom kind that no controller of a test cluster writes to or refuses, as KServe's does InferenceServices."""
 POD_SPEC = {"containers": [{"name": "main", "image": "registry.example/never:1"}]}
 DEPLOYMENT = {
     "metadata": {"name": "demo"},
@@ -148,28 +156,34 @@ def test_with_a_namespace_goes_what_is_in_it(cluster: Cluster) -> None:
 
 
 def test_generation_counts_what_is_wanted_and_nothing_else(cluster: Cluster) -> None:
-    assert cluster.ask("POST", SERVICES, SERVICE)["metadata"]["generation"] == 1
+    assert cluster.ask("POST", SERVERS, SERVER)["metadata"]["generation"] == 1
     merge = "application/merge-patch+json"
-    labelled = cluster.ask("PATCH", SERVICES + "/demo", {"metadata": {"labels": {"a": "b"}}}, merge)
+    labelled = cluster.ask("PATCH", SERVERS + "/demo", {"metadata": {"labels": {"a": "b"}}}, merge)
     assert labelled["metadata"]["generation"] == 1
-    wanted = cluster.ask("PATCH", SERVICES + "/demo", {"spec": {"predictor": {"minReplicas": 2}}}, merge)
+    wanted = cluster.ask("PATCH", SERVERS + "/demo", {"spec": {"podToPodTLS": False}}, merge)
     assert wanted["metadata"]["generation"] == 2
-    told = cluster.ask("PATCH", SERVICES + "/demo/status", {"status": {"url": "http://x"}}, merge)
-    assert (told["metadata"]["generation"], told["status"]) == (2, {"url": "http://x"})
+    told = cluster.ask(
+        "PATCH", SERVERS + "/demo/status", {"status": {"components": {"apiServer": {"url": "x"}}}}, merge
+    )
+    assert (told["metadata"]["generation"], told["status"]) == (2, {"components": {"apiServer": {"url": "x"}}})
 
 
 def test_the_status_is_written_by_its_own_path_only_and_nothing_else_is(cluster: Cluster) -> None:
-    made = cluster.ask("POST", SERVICES, SERVICE | {"status": {"url": "http://early"}})
+    made = cluster.ask("POST", SERVERS, SERVER | {"status": {"components": {"apiServer": {"url": "early"}}}})
     assert "status" not in made
     merge = "application/merge-patch+json"
-    both = {"spec": {"predictor": {"minReplicas": 5}}, "status": {"url": "http://x"}}
-    wanted = cluster.ask("PATCH", SERVICES + "/demo", both, merge)
-    assert (wanted["spec"], "status" in wanted) == (both["spec"], False)
-    told = cluster.ask("PATCH", SERVICES + "/demo/status", {"spec": None, "status": {"url": "http://x"}}, merge)
-    assert (told["spec"], told["status"]) == (both["spec"], {"url": "http://x"})
-    replaced = cluster.ask("PUT", SERVICES + "/demo/status", told | {"status": {"url": "http://y"}})
-    assert cluster.ask("GET", SERVICES + "/demo/status") == replaced
-    assert replaced["status"] == {"url": "http://y"}
+    both = {"spec": {"objectStorage": {}, "podToPodTLS": False}, "status": {"components": {"apiServer": {"url": "x"}}}}
+    wanted = cluster.ask("PATCH", SERVERS + "/demo", both, merge)
+    assert (wanted["spec"]["podToPodTLS"], "status" in wanted) == (False, False)
+    told = cluster.ask(
+        "PATCH", SERVERS + "/demo/status", {"spec": None, "status": {"components": {"apiServer": {"url": "x"}}}}, merge
+    )
+    assert (told["spec"], told["status"]) == (wanted["spec"], {"components": {"apiServer": {"url": "x"}}})
+    replaced = cluster.ask(
+        "PUT", SERVERS + "/demo/status", told | {"status": {"components": {"apiServer": {"url": "y"}}}}
+    )
+    assert cluster.ask("GET", SERVERS + "/demo/status") == replaced
+    assert replaced["status"] == {"components": {"apiServer": {"url": "y"}}}
 
 
 def test_a_kind_without_status_path_is_written_whole(cluster: Cluster) -> None:
@@ -390,11 +404,11 @@ def test_a_refusal_is_a_status(cluster: Cluster, case: str) -> None:
 
 
 def test_a_custom_object_is_replaced_with_its_resource_version_only(cluster: Cluster) -> None:
-    cluster.ask("POST", SERVICES, SERVICE)
-    refused = cluster.ask("PUT", SERVICES + "/demo", SERVICE)
+    cluster.ask("POST", SERVERS, SERVER)
+    refused = cluster.ask("PUT", SERVERS + "/demo", SERVER)
     assert (refused["code"], refused["reason"]) == (422, "Invalid")
     assert refused["message"] == (
-        'inferenceservices.serving.kserve.io "demo" is invalid: '
+        'datasciencepipelinesapplications.datasciencepipelinesapplications.opendatahub.io "demo" is invalid: '
         "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
     )
 
