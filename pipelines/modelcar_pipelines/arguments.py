@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelcar.errors import InvalidInput
-from modelcar.spec import PromotionSpec, format_spec, load_spec, parse_spec
+from modelcar.retraining import require_training
+from modelcar.spec import PromotionSpec, format_spec, load_spec, parse_sections, parse_spec
 from modelcar.spec.fields import API_VERSION, KIND
+from modelcar.steps.fields import KEYS
 from modelcar_pipelines.parameters import Parameter, parse_parameter, pipeline_parameters
 
 SPEC, SPECS = "spec", "specs"
 """Parameters that hold whole PromotionSpecs: one as a string, or several as a list of them."""
 SOURCE = "source"
 """The parameter that says what to promote where there is no spec."""
+RETRAINING = "retrain-and-promote"
+LONGEST_BYTES = 100_000
+"""Linux takes 128 KiB for one argument, and a step's parameters are one, as JSON."""
+_CREDENTIALS = re.compile(r"(?i)\bhttps?://[^/\s@\"']+@|\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:[^/\s@\"']+@")
+"""Somebody before the host of an http address (a token is enough), or a password before that of any other."""
 SpecLike = PromotionSpec | Mapping[str, Any] | Path | str
 """What a PromotionSpec can be given as, see `take_spec`."""
 
@@ -44,8 +52,63 @@ def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable
                 f"{pipeline} has no parameter {name}", hint=f"The pipeline takes {', '.join(known) or 'no parameters'}."
             )
         values[name] = parse_parameter(known[name], text)
-    _refuse_nothing(known, values, pipeline)
+    check_promotion(ir, values)
     return values
+
+
+def check_promotion(ir: Mapping[str, Any], values: Mapping[str, object]) -> None:
+    """Refuse, before anything is sent, what the first step would refuse in its pod, and what must not be kept.
+
+    What is sent is kept by the server for everyone to read, so that a password in it is out, whatever a pod says then.
+
+    Args:
+        ir: The PipelineSpec, as an object; of other pipelines than promotions only secrets and sizes are looked at.
+        values: Of its parameters; those that are missing have their defaults.
+
+    Raises:
+        InvalidInput: There is nothing to promote, a string holds credentials or is too long for a step.
+        InvalidSpec: A spec or a field that goes before it has faults.
+    """
+    known = pipeline_parameters(ir)
+    pipeline = ir.get("pipelineInfo", {}).get("name", "the pipeline")
+    for name, value in values.items():
+        for text in _strings(value):
+            _check_text(name, text)
+    _refuse_nothing(known, values, pipeline)
+    given = {name: parameter.default for name, parameter in known.items() if parameter.default} | dict(values)
+    if SPECS in known:
+        for number, one in enumerate(_items(given.get(SPECS))):
+            parse_sections(one, beside={}, name=f"{SPECS}[{number}]")
+    elif {SPEC, SOURCE} <= known.keys():
+        beside = {KEYS[name]: str(value) for name, value in given.items() if name in KEYS}
+        part = parse_sections(str(given.get(SPEC) or ""), "model", "training", beside=beside)
+        if pipeline == RETRAINING:
+            require_training(part.get("training"))
+
+
+def _check_text(name: str, text: str) -> None:
+    if _CREDENTIALS.search(text):
+        raise InvalidInput(
+            f"the parameter {name} holds an address with credentials",
+            hint="Take them out: parameters are kept by the server. They come from secrets of the namespace.",
+        )
+    if len(text.encode()) > LONGEST_BYTES:
+        raise InvalidInput(
+            f"the parameter {name} has {len(text.encode())} bytes; a step can be given {LONGEST_BYTES}",
+            hint="Shorten the texts in the spec.",
+        )
+
+
+def _items(value: object) -> list[str]:
+    """The specs of a list; each is a text."""
+    items = value if isinstance(value, list | tuple) else []
+    for number, one in enumerate(items):
+        if not isinstance(one, str):
+            raise InvalidInput(
+                f"{SPECS}[{number}] is not a string",
+                hint="Each is a whole PromotionSpec as text; --spec reads one.",
+            )
+    return list(items)
 
 
 def _refuse_nothing(known: Mapping[str, Parameter], values: Mapping[str, object], pipeline: str) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelcar.steps.note import Note, find_note, find_skip
-from modelcar_pipelines.arguments import refuse_expansions
+from modelcar_pipelines.arguments import check_promotion, refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import State, TaskEvent
 from modelcar_pipelines.failures import NotFound, Refused
@@ -87,7 +87,9 @@ def start_run(server: Server, version: Version, parameters: Mapping[str, object]
         InvalidInput: The parameters do not fit the pipeline; nothing was started.
         PromotionError: The server refuses.
     """
-    values = check_parameters(read_spec(server, version), parameters)
+    ir = read_spec(server, version)
+    values = check_parameters(ir, parameters)
+    check_promotion(ir, values)
     refuse_expansions(values)
     body = {
         "display_name": name,

@@ -9,7 +9,7 @@ from itertools import islice
 
 from modelcar.errors import InvalidInput
 from modelcar.schedule import Cron, Scheduled, fires_at, never_fires, occurrences, parse_cron, read_zone, translate
-from modelcar_pipelines.arguments import refuse_expansions
+from modelcar_pipelines.arguments import check_promotion, refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.kfp_cron import KfpCron, parse
 from modelcar_pipelines.parameters import check_parameters, pipeline_parameters
@@ -93,6 +93,7 @@ def make_plan(server: Server, request: ScheduleRequest, now: datetime) -> Schedu
             "modelcar.schedule.find_wrong_hour needs.",
         )
     values = check_parameters(ir, values)
+    check_promotion(ir, values)
     refuse_expansions(values)
     pinned = {"pipeline_version_id": version.version_id} if request.version is not None else {}
     name = _check_name(request.name or request.pipeline)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from modelcar.errors import InvalidInput
 from modelcar.spec import format_spec, parse_spec
-from modelcar_pipelines.arguments import gather, protect, refuse_expansions, take_spec
+from modelcar.steps.fields import KEYS
+from modelcar_pipelines.arguments import check_promotion, gather, protect, refuse_expansions, take_spec
 from modelcar_pipelines.pipeline_file import parse_pipeline
 
 SPEC = """\
@@ -118,3 +119,64 @@ def test_a_model_may_be_given_by_its_source_or_by_the_pipelines_own_default() ->
 def test_other_pipelines_may_run_without_anything() -> None:
     assert gather(ir("text", "spec")) == {}
     assert gather(parse_pipeline("pipelineInfo: {name: x}\nroot: {dag: {tasks: {}}}\n", "x").spec) == {}
+
+
+OURS = {
+    name: {"pipelineInfo": {"name": name}, "root": {"inputDefinitions": {"parameters": parameters}}}
+    for name, parameters in {
+        "promote-model": {key: {"parameterType": "STRING", "isOptional": True} for key in ("spec", *KEYS)},
+        "retrain-and-promote": {key: {"parameterType": "STRING", "isOptional": True} for key in ("spec", *KEYS)},
+        "promote-models": {"specs": {"parameterType": "LIST", "isOptional": True}},
+    }.items()
+}
+HEAD = "apiVersion: modelcar.dev/v1alpha1\nkind: PromotionSpec\nmodel: {source: hf://team/llama}\n"
+LEAK = "inferenceService: {repository: 'https://bob:s3cretpw@git.example/x.git'}\n"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "values", "message"),
+    [
+        (
+            "promote-model",
+            {"source": "hf://team/llama", "git_repository": "https://bob:s3cretpw@git.example/x.git"},
+            "the parameter git_repository holds an address with credentials",
+        ),
+        (
+            "promote-model",
+            {"source": "hf://team/llama", "git_repository": "https://s3cretpw@git.example/x.git"},
+            "the parameter git_repository holds an address with credentials",
+        ),
+        ("promote-model", {"spec": HEAD + LEAK}, "the parameter spec holds an address with credentials"),
+        ("promote-models", {"specs": [HEAD, HEAD + LEAK]}, "the parameter specs holds an address with credentials"),
+        ("promote-models", {"specs": [HEAD, 1]}, "specs[1] is not a string"),
+        ("promote-models", {"specs": []}, "promote-models is given nothing to promote"),
+        (
+            "promote-model",
+            {"spec": HEAD, "image_tag": "bad tag!"},
+            "spec: image.tag: given beside the spec: 'bad tag!' is not a tag",
+        ),
+        ("promote-model", {"spec": HEAD + "modle: {}\n"}, "spec:4: modle: unknown key; did you mean model?"),
+        ("promote-model", {"spec": HEAD + "#" * 100_000}, "the parameter spec has 100087 bytes"),
+        ("retrain-and-promote", {"spec": HEAD}, "the spec says nothing of a training"),
+    ],
+)
+def test_what_a_step_would_refuse_is_refused_before_anything_is_sent(
+    pipeline: str, values: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_promotion(OURS[pipeline], values)
+    assert str(caught.value).startswith(message)
+    assert "s3cretpw" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"spec": HEAD},
+        {"source": "hf://team/llama", "git_repository": "ssh://git@git.example/x.git"},
+        {"source": "hf://team/llama", "git_repository": "git@git.example:team/x.git"},
+        {"source": "hf://team/llama", "git_repository": "https://git.example/@team/x.git"},
+    ],
+)
+def test_what_a_cluster_may_fill_in_is_not_asked_for(values: dict[str, object]) -> None:
+    check_promotion(OURS["promote-model"], values)
