@@ -244,7 +244,11 @@ def _settle(server: Server, name: str, around: Surroundings) -> RecurringRun | N
                 disable(server, other)
         active = _find_active(server, others, around)
         if active is None:
-            _replace(server, first, others)
+            if first.note.on and not first.enabled and first.fires_within(first.created_at, around.clock()):
+                # It missed a fire while it waited, which the server would make up for; one made now has missed none.
+                _copy(server, ours, on=True)
+            else:
+                _replace(server, first, others)
             continue
         if active != told:
             around.tell(

@@ -213,6 +213,26 @@ def test_a_run_that_is_active_goes_on_when_its_schedule_is_changed(place: Place,
     assert shown(changed.schedule.next_fires)[0] == "11-26 04:00 UTC"
 
 
+def test_what_a_changed_schedule_missed_while_it_waited_is_not_made_up_for(place: Place, tmp_path: Path) -> None:
+    fifo = new_fifo(tmp_path)
+    schedule(place.server, replace(NIGHTLY, zone="UTC", parameters={"do": f"hold:{fifo}"}), place.around)
+    with ExitStack() as stack:
+        place.clock.advance_to(datetime(2026, 11, 26, 2, 1, tzinfo=UTC), let_runs_end=False)
+        stack.enter_context(held(fifo))
+
+        def release() -> None:
+            place.clock.advance_to(datetime(2026, 11, 26, 5, 13, tzinfo=UTC), let_runs_end=False)
+            stack.close()
+            wait_until_ended(place)
+
+        place.at_wait = [release, *[lambda: wait_until_ended(place)] * 50]
+        changed = schedule(place.server, replace(NIGHTLY, zone="UTC", cron="0 4 * * *"), place.around)
+    place.clock.advance_to(datetime(2026, 11, 26, 12, 0, tzinfo=UTC))
+    assert len(place.runs()) == 1
+    assert [one["mode"] for one in place.all()] == ["ENABLE"]
+    assert shown(changed.schedule.next_fires)[0] == "11-27 04:00 UTC"
+
+
 def test_a_change_that_was_interrupted_is_shown_and_finished_by_the_next_call(place: Place, tmp_path: Path) -> None:
     fifo = new_fifo(tmp_path)
     schedule(place.server, replace(NIGHTLY, zone="UTC", parameters={"do": f"hold:{fifo}"}), place.around)
