@@ -15,18 +15,22 @@ AT_ONCE = 2
     display_name="Promote several models",
     description="Promotes each of several PromotionSpecs; one failure does not stop the rest.",
 )
-def promote_models(specs: list[str] = []) -> None:  # noqa: B006 - KFP reads the default, nobody changes it
+def promote_models(
+    specs: list[str] = [],  # noqa: B006 - KFP reads the default, nobody changes it
+    scheduled: str = "",
+) -> None:
     """Promote several models.
 
     Args:
         specs: Whole PromotionSpecs, each a string of YAML or JSON.
+        scheduled: Set by schedules, with the time and zone of their fires. Leave it empty.
     """
     with (
         dsl.ExitHandler(tasks.failure_report()),
         dsl.ParallelFor(items=specs, name="each-model", parallelism=AT_ONCE) as spec,
     ):
         wanted = Wanted(spec, {})
-        resolved = tasks.resolve(wanted)
+        resolved = tasks.resolve(wanted, scheduled)
         with dsl.If(resolved.outputs["proceed"] == True):  # noqa: E712 - an expression of the DSL
             pushed = tasks.push(wanted, resolved)
             tasks.deliver(wanted, resolved, pushed.outputs["image"], {"push_record": pushed.outputs["record"]})
