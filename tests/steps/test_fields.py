@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from modelcar.errors import InvalidInput
 from modelcar.spec import parse_spec
 from modelcar.steps.fields import KEYS, read_part, read_whole
-from modelcar.steps.record import read_record, write_record
+from modelcar.steps.record import read_record, write_record, write_skip
+from modelcar.steps.running import LONGEST_OUTPUT_BYTES
 
 FIELDS = {
     "source": "hf://acme/base",
@@ -93,3 +94,11 @@ def test_a_step_that_did_not_run_told_nothing() -> None:
 
 def test_a_record_tells_how_long_it_took() -> None:
     assert read_record(write_record(time.monotonic() - 61.26))["seconds"] == 61.3
+
+
+@given(st.text(), st.integers(0, 10**15))
+def test_a_reason_of_any_length_and_alphabet_can_be_handed_on(reason: str, size_bytes: int) -> None:
+    for text in (reason, reason * 1000):
+        record = write_skip(time.monotonic(), text, files=100_000, size_bytes=size_bytes)
+        assert len(record.encode(errors="surrogatepass")) <= LONGEST_OUTPUT_BYTES
+        assert text.startswith(read_record(record)["skipped"].removesuffix("…"))

@@ -31,3 +31,24 @@ def test_a_spec_that_trains_first_is_not_promoted_untrained(tmp_path: Path) -> N
     assert done.stderr.splitlines()[0] == (
         "Error: the spec of tiny-llama has a training, and promoting alone trains nothing"
     )
+
+
+def test_a_scheduled_run_of_a_spec_on_hold_has_nothing_to_do(tmp_path: Path) -> None:
+    spec = (
+        SPEC.partition("training:")[0] + "hold: 'Заморожено до понедельника, потому что " + "так решили " * 40 + "'\n"
+    )
+    program = (
+        "import sys; from modelcar.steps.resolve import resolve_model; "
+        "done = resolve_model(sys.argv[1], {}, scheduled='0 2 * * * UTC', created_at='2026-11-26T02:00:05Z'); "
+        "print(done.proceed)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, spec],
+        env={"PATH": os.environ["PATH"], VARIABLE: str(tmp_path / "note"), "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("skipped: promotions of tiny-llama are on hold: Заморожено")
+    assert done.stdout.splitlines()[-1] == "False"

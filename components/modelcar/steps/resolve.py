@@ -13,7 +13,7 @@ from modelcar.quantities import format_bytes
 from modelcar.schedule import find_wrong_hour
 from modelcar.steps.fields import read_whole
 from modelcar.steps.note import SKIPPED
-from modelcar.steps.record import write_record
+from modelcar.steps.record import write_record, write_skip
 from modelcar.steps.running import say, step
 from modelcar.steps.surroundings import make_access
 
@@ -53,11 +53,12 @@ def resolve_model(spec: str, fields: dict[str, str], *, scheduled: str = "", cre
     """
     started = time.monotonic()
     if scheduled and (reason := find_wrong_hour(scheduled, created_at)) is not None:
-        say(f"{SKIPPED}{reason}")
-        return Resolved(False, "", "", "", "", write_record(started, skipped=reason))
+        return _skip(started, reason)
     wanted = read_whole(spec, fields)
     refuse_training(wanted)
     if wanted.hold is not None:
+        if scheduled:  # a night on hold is no failure
+            return _skip(started, describe_hold(wanted))
         raise Held(describe_hold(wanted), hint="Take hold out of the spec.")
     registry = Connection.from_environment(wanted.model_registry.url)
     with open_repository(target_of(wanted.inference_service)) as repository:
@@ -73,3 +74,8 @@ def resolve_model(spec: str, fields: dict[str, str], *, scheduled: str = "", cre
         manifest.storage_uri,
         write_record(started, files=len(snapshot.files), size_bytes=snapshot.size_bytes),
     )
+
+
+def _skip(started: float, reason: str) -> Resolved:
+    say(f"{SKIPPED}{reason}")
+    return Resolved(False, "", "", "", "", write_skip(started, reason))

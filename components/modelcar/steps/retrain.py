@@ -20,7 +20,7 @@ from modelcar.snapshot import ModelSnapshot, Source
 from modelcar.spec import ModelSpec, TrainingSpec
 from modelcar.steps.fields import read_part, read_whole
 from modelcar.steps.note import SKIPPED
-from modelcar.steps.record import write_record
+from modelcar.steps.record import write_record, write_skip
 from modelcar.steps.running import LONGEST_OUTPUT_BYTES, say, step
 from modelcar.training import METRICS, Job, train
 from modelcar.workspace.download import download
@@ -99,10 +99,11 @@ def resolve_training(
         raise Held(describe_hold(wanted), hint="Take hold out of the spec.")
     plan = plan_retraining(wanted, tell=say)
     base = plan.base
-    skipped = {}
+    sizes = {"files": len(base.files), "size_bytes": base.size_bytes}
+    record = write_record(started, **sizes)
     if plan.action == SKIP:
         say(f"{SKIPPED}{plan.reason}")
-        skipped = {"skipped": plan.reason[:200]}
+        record = write_skip(started, plan.reason, **sizes)
     return ResolvedTraining(
         plan.action,
         base.uri,
@@ -113,7 +114,7 @@ def resolve_training(
         str(training.image) if training.image is not None else step_image,
         plan.earlier.uri.removeprefix("oci://") if plan.earlier is not None else "",
         plan.serving,
-        write_record(started, files=len(base.files), size_bytes=base.size_bytes, **skipped),
+        record,
     )
 
 
@@ -170,7 +171,7 @@ def check_metrics(spec: str, *, metrics: str) -> None:
 
 def _skip(started: float, reason: str) -> ResolvedTraining:
     say(f"{SKIPPED}{reason}")
-    return ResolvedTraining(SKIP, "", "", "", "", "", "", "", "", write_record(started, skipped=reason[:200]))
+    return ResolvedTraining(SKIP, "", "", "", "", "", "", "", "", write_skip(started, reason))
 
 
 def _choose(metrics: Mapping[str, float], training: TrainingSpec) -> dict[str, float]:
