@@ -55,6 +55,16 @@ def test_a_blob_that_is_not_there_is_not_there(running: Running) -> None:
         running.repository().read_blob(DIGEST)
 
 
+def test_a_manifest_that_another_writer_has_half_written_is_put_again(running: Running) -> None:
+    content = b'{"schemaVersion":2,"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json"}'
+    running.faults.add(Fault.answer("PUT", "/manifests/v1$", 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}'))
+    repository = running.repository()
+    repository.write_manifest(content, "application/vnd.oci.image.index.v1+json", ["v1"])
+    assert len(running.recorder.seen("PUT")) == 2
+    found = repository.find_manifest("v1")
+    assert found is not None and found.content == content
+
+
 def test_a_manifest_is_found_by_tag_and_by_digest(running: Running) -> None:
     content = b'{"schemaVersion":2,"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json"}'
     repository = running.repository()

@@ -147,7 +147,11 @@ class Repository:
             data=content,
         )
         if response.status_code not in (200, 201, 202):
-            raise self._registry.error(response, f"push {self._repository}:{reference}")
+            error = self._registry.error(response, f"push {self._repository}:{reference}")
+            # The digest, where we give one, is of these bytes. docker-registry on a file system writes a manifest in
+            # place and reads it back, so two that put the same one at once can see it half written.
+            error.retryable |= error.code == "DIGEST_INVALID"
+            raise error
 
     def _get_manifest(self, path: str, headers: dict[str, str], reference: str) -> tuple[bytes, str] | None:
         """Content and media type."""
