@@ -45,12 +45,12 @@ def schedule_command(
     Runs that are active go on. At the wrong one of two hours, where clocks change, a run ends at once.
     """
     from modelcar_pipelines.arguments import gather
-    from modelcar_pipelines.runs import find_latest, read_spec
-    from modelcar_pipelines.schedule_plan import ScheduleRequest
+    from modelcar_pipelines.runs import read_spec
+    from modelcar_pipelines.schedule_plan import ScheduleRequest, find_version
     from modelcar_pipelines.schedules import schedule
 
     server = open_server(**where)
-    values = gather(read_spec(server, find_latest(server, pipeline)), specs=specs, pairs=pairs)
+    values = gather(read_spec(server, find_version(server, pipeline, version)[1]), specs=specs, pairs=pairs)
     request = ScheduleRequest(pipeline, cron, zone, values, version, name, service_account, server_zone)
     done = schedule(server, request, _surroundings())
     if as_json:
@@ -133,6 +133,8 @@ def _show(schedule: Schedule) -> None:
 
 
 def _describe(schedule: Schedule) -> dict[str, Any]:
+    from modelcar_pipelines.promoted import describe_promoted
+
     return {
         "name": schedule.name,
         "recurring_run_id": schedule.recurring_run_id,
@@ -141,6 +143,7 @@ def _describe(schedule: Schedule) -> dict[str, Any]:
         "pipeline_id": schedule.pipeline_id,
         "version_id": schedule.version_id or None,
         "parameters": dict(schedule.parameters),
+        "promotes": describe_promoted(schedule.parameters) or None,
         "paused": schedule.paused,
         "changing": schedule.changing,
         "next_fires": [fire.isoformat() for fire in schedule.next_fires],

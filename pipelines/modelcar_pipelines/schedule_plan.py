@@ -34,7 +34,8 @@ class ScheduleRequest:
         zone: Name of the time zone that they are meant in.
         parameters: Of the pipeline; what is left out keeps its default.
         version: Name or id of a version that always runs; None for the one that is the latest when the time comes.
-        name: What the schedule is called, one of a name on a server; empty for the pipeline's.
+        name: What the schedule is called, one of a name on a server; empty for the pipeline's, which then belongs to
+            one model.
         service_account: That its pods run as; empty for the server's choice.
         server_zone: Name of the server's time zone (its setting CRON_SCHEDULE_TIMEZONE), which it does not tell.
     """
@@ -56,12 +57,14 @@ class SchedulePlan:
     Attributes:
         name: What the schedule is called.
         scheduled: When it fires.
+        parameters: Of its runs.
         body: What makes a recurring run of it, without note and mode.
         content: Digest of all of it.
     """
 
     name: str
     scheduled: Scheduled
+    parameters: Mapping[str, object]
     body: Mapping[str, object]
     content: str
 
@@ -78,7 +81,7 @@ def make_plan(server: Server, request: ScheduleRequest, now: datetime) -> Schedu
     cron = parse_cron(request.cron)
     scheduled = Scheduled(cron.text, request.zone, request.server_zone)
     expression, exact = say_to_server(cron, scheduled, now)
-    pipeline_id, version = _find_version(server, request)
+    pipeline_id, version = find_version(server, request.pipeline, request.version)
     ir = read_spec(server, version)
     values = dict(request.parameters)
     if SCHEDULED in values:
@@ -104,7 +107,7 @@ def make_plan(server: Server, request: ScheduleRequest, now: datetime) -> Schedu
         "trigger": {"cron_schedule": {"cron": expression}},
         **({"service_account": request.service_account} if request.service_account else {}),
     }
-    return SchedulePlan(name, scheduled, body, content_of({**body, "scheduled": str(scheduled)}))
+    return SchedulePlan(name, scheduled, values, body, content_of({**body, "scheduled": str(scheduled)}))
 
 
 def say_to_server(cron: Cron, scheduled: Scheduled, now: datetime) -> tuple[str, bool]:
@@ -145,19 +148,29 @@ def announce(kfp_cron: KfpCron, scheduled: Scheduled, after: datetime) -> Iterat
         fire = kfp_cron.next_after(fire, server_zone)
 
 
-def _find_version(server: Server, request: ScheduleRequest) -> tuple[str, Version]:
-    """The pipeline's id, and the version that is pinned, or that runs now if none is."""
-    pipeline_id = find_pipeline(server, request.pipeline)
+def find_version(server: Server, pipeline: str, wanted: str | None) -> tuple[str, Version]:
+    """The pipeline's id, and the version that a schedule is pinned to, or that it would run now if to none.
+
+    Args:
+        server: Where.
+        pipeline: Its name there.
+        wanted: The version's name or id; None for the latest.
+
+    Raises:
+        InvalidInput: There is no such pipeline or version.
+        PromotionError: The server does not answer.
+    """
+    pipeline_id = find_pipeline(server, pipeline)
     versions = list_versions(server, pipeline_id) if pipeline_id is not None else []
     if pipeline_id is None or not versions:
-        raise describe_missing(server, request.pipeline)
-    if request.version is None:
+        raise describe_missing(server, pipeline)
+    if wanted is None:
         return pipeline_id, versions[0]
     for version in versions:
-        if request.version in (version.name, version.version_id):
+        if wanted in (version.name, version.version_id):
             return pipeline_id, version
     raise InvalidInput(
-        f"{request.pipeline} has no version {request.version}",
+        f"{pipeline} has no version {wanted}",
         hint=f"The latest is {versions[0].name}; leave the version out to run whatever is the latest.",
     )
 

@@ -25,8 +25,10 @@ from typing import Literal
 
 from modelcar.errors import InvalidInput, PromotionError
 from modelcar.schedule import Scheduled
+from modelcar_pipelines.arguments import SPECS
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.kfp_cron import parse
+from modelcar_pipelines.promoted import describe_promoted
 from modelcar_pipelines.recurring_runs import (
     RecurringRun,
     create,
@@ -113,7 +115,8 @@ def schedule(server: Server, request: ScheduleRequest, around: Surroundings = Su
         around: What to wait with.
 
     Raises:
-        InvalidInput: See `make_plan`; nothing was made.
+        InvalidInput: See `make_plan`; or no name was given, and the schedule of the pipeline's name promotes another
+            model. Nothing was made.
         PromotionError: Somebody else changed or removed the schedule meanwhile; or the server does not answer.
     """
     plan = make_plan(server, request, around.clock())
@@ -121,6 +124,8 @@ def schedule(server: Server, request: ScheduleRequest, around: Surroundings = Su
     for _ in range(ATTEMPTS):
         ours = find_ours(server, plan.name)
         generation = ours[0].note.generation if ours else 0
+        if ours and not request.name:
+            _refuse_other_model(ours[0], plan)
         if not ours or ours[0].note.content != plan.content:
             action = "changed" if ours else "created"
             generation += 1
@@ -208,6 +213,16 @@ def unschedule(
         around.wait(LOOK_EVERY_S)
     for one in ours:
         delete(server, one)
+
+
+def _refuse_other_model(standing: RecurringRun, plan: SchedulePlan) -> None:
+    """A name that nobody chose is no reason to end the promotions of another model."""
+    is_, will_be = describe_promoted(standing.parameters), describe_promoted(plan.parameters)
+    if is_ != will_be and SPECS not in plan.parameters:  # a list is one schedule's, whatever it holds
+        raise InvalidInput(
+            f"the schedule {plan.name} promotes {is_ or 'something else'}, not {will_be or 'that'}",
+            hint="Give this one a name of its own with --name NAME (name= in Python), or remove the other one first.",
+        )
 
 
 def _put(server: Server, plan: SchedulePlan, generation: int, ours: Sequence[RecurringRun]) -> None:

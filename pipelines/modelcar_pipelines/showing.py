@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from modelcar.steps.note import Note, find_note, find_skip
 from modelcar_pipelines.events import State, TaskEvent
+from modelcar_pipelines.promoted import describe_promoted
 from modelcar_pipelines.runs import SKIP_TASK
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ def schedule_lines(schedule: Schedule) -> list[str]:
     """A schedule and its next fires."""
     state = "paused" if schedule.paused else "being changed" if schedule.changing else "on"
     runs = schedule.version_id or "the latest version"
+    promoted = describe_promoted(schedule.parameters)
     return [
+        *([f"promotes {promoted}"] if promoted else []),
         f"{schedule.scheduled}  ({state}; runs {runs}; the server's cron is {schedule.kfp_cron})",
         *(f"next: {fire:%a %Y-%m-%d %H:%M %Z}" for fire in schedule.next_fires),
     ]

@@ -62,7 +62,8 @@ def test_a_manifest_that_another_writer_has_half_written_is_put_again(running: R
     repository.write_manifest(content, "application/vnd.oci.image.index.v1+json", ["v1"])
     assert len(running.recorder.seen("PUT")) == 2
     found = repository.find_manifest("v1")
-    assert found is not None and found.content == content
+    assert found is not None
+    assert found.content == content
 
 
 def test_a_manifest_is_found_by_tag_and_by_digest(running: Running) -> None:

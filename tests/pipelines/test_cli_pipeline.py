@@ -236,8 +236,8 @@ def test_compiling_writes_what_is_not_there_and_check_writes_nothing(modelcar: R
 def test_a_schedule_is_made_shown_paused_resumed_and_removed(modelcar: Run, scripted: Scripted) -> None:
     words = ("pipeline", "schedule", "hello", "--cron", "0 2 * * *", "--timezone", "Europe/Amsterdam")
     made = modelcar(*words, "--spec", "spec.yaml")
-    first, told, *fires = made.stdout.splitlines()
-    assert (made.code, first) == (0, "hello: created")
+    first, promotes, told, *fires = made.stdout.splitlines()
+    assert (made.code, first, promotes) == (0, "hello: created", "  promotes base (base.yaml)")
     assert told == ("  0 2 * * * Europe/Amsterdam  (on; runs the latest version; the server's cron is 0 0 0,1 * * *)")
     assert [line.split()[0] for line in fires] == ["next:"] * 3
     assert modelcar(*words, "--spec", "spec.yaml").stdout.startswith("hello: unchanged\n")

@@ -30,6 +30,7 @@ from modelcar_pipelines.schedules import (
     schedule,
     unschedule,
 )
+from modelcar_pipelines.showing import schedule_lines
 from modelcar_sandbox.kfp import SteppedClock
 
 START = datetime(2026, 11, 25, 21, 3, tzinfo=UTC)
@@ -117,6 +118,52 @@ def test_a_changed_schedule_takes_the_place_of_the_old_one(place: Place, other: 
     assert (second.action, third.action) == ("changed", "unchanged")
     assert first.schedule.recurring_run_id != second.schedule.recurring_run_id == third.schedule.recurring_run_id
     assert [one["mode"] for one in place.all()] == ["ENABLE"]
+
+
+PROMOTION = """\
+modelRegistry: {{registeredModel: {model}}}
+inferenceService: {{path: serving/{model}.yaml}}
+"""
+
+
+def promotion_of(model: str, **changes: Any) -> ScheduleRequest:
+    return replace(NIGHTLY, pipeline="promotion", parameters={"spec": PROMOTION.format(model=model)}, **changes)
+
+
+@pytest.fixture
+def promotions(place: Place) -> Place:
+    """A place whose pipeline `promotion` takes a spec."""
+    text = SCHEDULED_SPEC.replace("      scheduled:", "      spec: {parameterType: STRING}\n      scheduled:")
+    assert place.api.upload("promotion", text).status_code == 200
+    return place
+
+
+def test_a_second_model_does_not_take_the_place_of_the_first_ones_schedule(promotions: Place) -> None:
+    first = schedule(promotions.server, promotion_of("llama"), promotions.around).schedule
+    with pytest.raises(InvalidInput) as caught:
+        schedule(promotions.server, promotion_of("qwen"), promotions.around)
+    assert str(caught.value) == (
+        "the schedule promotion promotes llama (serving/llama.yaml), not qwen (serving/qwen.yaml)"
+    )
+    assert caught.value.hint is not None
+    assert "--name NAME" in caught.value.hint
+    assert list_schedules(promotions.server, promotions.around) == [first]
+
+
+def test_a_second_model_is_scheduled_under_a_name_of_its_own(promotions: Place) -> None:
+    schedule(promotions.server, promotion_of("llama"), promotions.around)
+    schedule(promotions.server, promotion_of("qwen", name="qwen-nightly"), promotions.around)
+    standing = list_schedules(promotions.server, promotions.around)
+    assert [schedule_lines(one)[0] for one in standing] == [
+        "promotes llama (serving/llama.yaml)",
+        "promotes qwen (serving/qwen.yaml)",
+    ]
+
+
+def test_the_same_model_at_another_time_changes_its_schedule(promotions: Place) -> None:
+    schedule(promotions.server, promotion_of("llama"), promotions.around)
+    done = schedule(promotions.server, promotion_of("llama", cron="0 4 * * *"), promotions.around)
+    assert done.action == "changed"
 
 
 def test_a_schedule_is_changed_back(place: Place) -> None:

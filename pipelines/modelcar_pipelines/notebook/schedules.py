@@ -9,6 +9,7 @@ from typing import Final
 
 from modelcar.page import blocks
 from modelcar.page.markup import Html, element
+from modelcar_pipelines.promoted import describe_promoted
 from modelcar_pipelines.schedules import Schedule
 from modelcar_pipelines.showing import schedule_lines
 
@@ -43,6 +44,7 @@ class PipelineSchedule:
     def _repr_html_(self) -> str:
         one = self.schedule
         facts = {
+            "Promotes": describe_promoted(one.parameters) or "what its pipeline says",
             "Fires at": blocks.code(one.scheduled.cron),
             "In the zone": one.scheduled.zone,
             "Runs": one.version_id or "the version that is the latest then",
@@ -69,6 +71,7 @@ class PipelineSchedules(list[PipelineSchedule]):
         rows = [
             (
                 element("bdi", one.name),
+                describe_promoted(one.schedule.parameters),
                 blocks.code(one.schedule.scheduled.cron),
                 one.schedule.scheduled.zone,
                 _state(one.schedule),
@@ -76,7 +79,7 @@ class PipelineSchedules(list[PipelineSchedule]):
             )
             for one in self
         ]
-        return blocks.frame(blocks.table(("Schedule", "Fires at", "In the zone", "State", "Next"), rows))
+        return blocks.frame(blocks.table(("Schedule", "Promotes", "Fires at", "In the zone", "State", "Next"), rows))
 
 
 def _fires(schedule: Schedule) -> Html:
