@@ -57,6 +57,7 @@ root:
   dag:
     tasks:
       report: {componentRef: {name: comp-step}, taskInfo: {name: Report}, dependentTasks: [for-loop-1]}
+      report-promotion: {componentRef: {name: comp-step}, taskInfo: {name: Report promotion}}
       report-skipped: {componentRef: {name: comp-step}, taskInfo: {name: Report skipped}}
       for-loop-1: {componentRef: {name: comp-loop}, taskInfo: {name: for-loop-1}}
   inputDefinitions:

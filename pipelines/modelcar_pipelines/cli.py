@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelcar.errors import PipelineServerError
 from modelcar_pipelines.cli_schedules import COMMANDS
 from modelcar_pipelines.compiled_files import DIRECTORY
 from modelcar_pipelines.options import (
@@ -233,6 +234,7 @@ def cancel_command(run_id: str, **where: Any) -> None:
 
 def _follow(server: Server, run_id: str, tell: Callable[[TaskEvent], None]) -> Outcome:
     """Follow a run to its end; whoever stops waiting is told that the run goes on."""
+    from modelcar_pipelines.failures import NotFound
     from modelcar_pipelines.runs import follow
 
     try:
@@ -244,6 +246,12 @@ def _follow(server: Server, run_id: str, tell: Callable[[TaskEvent], None]) -> O
             err=True,
         )
         raise SystemExit(130) from None
+    except PipelineServerError as error:
+        if isinstance(error, NotFound):  # there is no run to go on
+            raise
+        again = f"This does not end the run; modelcar pipeline status {run_id} --wait follows it again."
+        error.hint = f"{error.hint} {again}" if error.hint else again
+        raise
 
 
 def _quiet(event: Any) -> None:

@@ -39,6 +39,7 @@ SETTINGS = (
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "MODELCAR_BASE_IMAGE",
+    "MODELCAR_DEBUG",
     "MODELCAR_GIT_URL",
     "MODELCAR_PLAIN_HTTP",
     "MODEL_REGISTRY_URL",
@@ -50,7 +51,11 @@ WORKSPACE_SIZE = "100Gi"
 WORKSPACE = dsl.WorkspaceConfig(
     size=WORKSPACE_SIZE, kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteOnce"]})
 )
-"""The volume of a run that needs one. It is made with the run, and goes with it."""
+FAILED_RUN_KEPT_S = 24 * 3600
+WITH_WORKSPACE = dsl.PipelineConfig(workspace=WORKSPACE, ttl_seconds_after_failure=FAILED_RUN_KEPT_S)
+"""A volume for the run. It is made with the run and goes with it when the run succeeds; that of a failed run stays for
+a day, to be looked at, and goes with the run's workflow and pods (measured). Without that limit it would stay until
+somebody deletes the run, and a schedule that fails each night would fill the storage. The server keeps the run."""
 
 RETRIES = 2
 FIRST_WAIT = "10s"
@@ -67,7 +72,8 @@ class Step:
     Attributes:
         title: What people read.
         timeout_s: After this many seconds it is ended.
-        cpu: Request; steps may use more when there is more.
+        cpu: Request.
+        cpu_limit: What it may use when there is more; several cores where models are hashed or trained.
         memory: Request and limit.
         secrets: Which of the secrets above it sees.
         retries: How often it is tried again.
@@ -77,6 +83,7 @@ class Step:
     title: str
     timeout_s: int
     cpu: str = "100m"
+    cpu_limit: str = "1"
     memory: str = "512Mi"
     secrets: tuple[str, ...] = ()
     retries: int = RETRIES
@@ -84,11 +91,13 @@ class Step:
 
 
 RESOLVE = Step("Resolve", 900, secrets=(HUB, GIT, REGISTRY, MODEL_REGISTRY))
-DOWNLOAD = Step("Download", 6 * 3600, cpu="500m", memory="1Gi", secrets=(HUB,))
-PUSH = Step("Build and push", 6 * 3600, cpu="500m", memory="1Gi", secrets=(HUB, REGISTRY))
+DOWNLOAD = Step("Download", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", secrets=(HUB,))
+PUSH = Step("Build and push", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", secrets=(HUB, REGISTRY))
 REGISTER = Step("Register", 900, secrets=(REGISTRY, MODEL_REGISTRY))
 PATCH = Step("Patch", 900, secrets=(GIT, REGISTRY))
-RETRAIN = Step("Retrain", 24 * 3600, cpu="1", memory="8Gi", secrets=(HUB,), tolerations=("nvidia.com/gpu",))
+RETRAIN = Step(
+    "Retrain", 24 * 3600, cpu="1", cpu_limit="8", memory="8Gi", secrets=(HUB,), tolerations=("nvidia.com/gpu",)
+)
 CHECK = Step("Check metrics", 900, retries=0)
 REPORT = Step("Report", 900, secrets=(GIT, REGISTRY))
 REPORT_SKIPPED = Step("Report skipped", 900)
@@ -111,6 +120,7 @@ def prepare(task: PipelineTask, step: Step) -> PipelineTask:
     if step.retries:
         task.set_retry(step.retries, FIRST_WAIT, 2.0, LONGEST_RETRYING)
     task.set_cpu_request(step.cpu)
+    task.set_cpu_limit(step.cpu_limit)
     task.set_memory_request(step.memory)
     task.set_memory_limit(step.memory)
     kubernetes.set_timeout(task, step.timeout_s)

@@ -14,7 +14,7 @@ from modelcar_pipelines.wanted import Wanted, takes_promotion
     name="promote-model-workspace",
     display_name="Promote a model by way of a volume",
     description="As promote-model, but the model is downloaded to a volume first, where further steps can read it.",
-    pipeline_config=dsl.PipelineConfig(workspace=platform.WORKSPACE),
+    pipeline_config=platform.WITH_WORKSPACE,
 )
 @takes_promotion
 def promote_model_workspace(wanted: Wanted, scheduled: Any) -> None:

@@ -22,7 +22,7 @@ _DIRECTORY = f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/training"
     name="retrain-and-promote",
     display_name="Retrain and promote a model",
     description="Trains when base model, data or recipe are new, checks the metrics, and promotes what came of it.",
-    pipeline_config=dsl.PipelineConfig(workspace=platform.WORKSPACE),
+    pipeline_config=platform.WITH_WORKSPACE,
 )
 @takes_promotion
 def retrain_and_promote(wanted: Wanted, scheduled: Any) -> None:

@@ -46,8 +46,8 @@ def fetch_report(server: Server, run_id: str, form: Literal["page", "summary"] =
     for task in REPORTS:
         for one in details:
             if one.display_name == task and one.state == "SUCCEEDED":
-                for child in one.child_tasks or ():
-                    text = read_artifact(server, run_id, str(child.pod_name), form)
+                for node in (child.pod_name for child in one.child_tasks or () if child.pod_name):
+                    text = read_artifact(server, run_id, node, form)
                     if text is not None:
                         return text
     return None

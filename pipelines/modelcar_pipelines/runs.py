@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from modelcar.steps.note import Note, find_note, find_skip
+from modelcar.steps.note import Note, find_note, find_result, find_skip
 from modelcar_pipelines.arguments import check_promotion, refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import State, TaskEvent
@@ -20,7 +20,7 @@ from modelcar_pipelines.upload import Version, describe_missing, find_pipeline, 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
 """States that a run stays in."""
 LOOK_EVERY_S = 1.0
-SKIP_TASK = "report-skipped"
+REPORT_TASK, SKIP_TASK = "report-promotion", "report-skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class Outcome:
         skipped: Why there was nothing to do; empty when there was, or when the server keeps no logs.
         url: Where people look at it.
         seconds: That each step took which has ended, by path; as exact as the server's clock tells, mostly to a second.
+        results: What each promotion of it has come to, in a sentence; none when the server keeps no logs.
     """
 
     run: Run
@@ -65,6 +66,7 @@ class Outcome:
     skipped: str
     url: str
     seconds: Mapping[str, float]
+    results: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -209,8 +211,12 @@ def look(server: Server, run_id: str) -> Outcome:
 
 def _outcome(server: Server, answer: Any, follower: _Follower) -> Outcome:
     failures = tuple(_find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
-    skipped = _find_skips(server, answer) if answer.state == "SUCCEEDED" else ""
-    return Outcome(_run(answer), follower.tasks, failures, skipped, server.run_url(answer.run_id), follower.seconds)
+    skipped, results = "", tuple[str, ...]()
+    if answer.state == "SUCCEEDED":
+        skipped = "; ".join(_find_told(server, answer, SKIP_TASK, find_skip))
+        results = _find_told(server, answer, REPORT_TASK, find_result)
+    url = server.run_url(answer.run_id)
+    return Outcome(_run(answer), follower.tasks, failures, skipped, url, follower.seconds, results)
 
 
 class _Follower:
@@ -307,11 +313,12 @@ def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
     yield from found.values()
 
 
-def _find_skips(server: Server, answer: Any) -> str:
-    """Why there was nothing to do, for each model of the run that this was so for."""
-    tasks = [one for one in _details(answer) if one.display_name == SKIP_TASK and one.state == "SUCCEEDED"]
-    logs = [read_log(server, answer.run_id, child.pod_name) for one in tasks for child in one.child_tasks or ()]
-    return "; ".join(dict.fromkeys(reason for text in logs if (reason := find_skip(text)) is not None))
+def _find_told(server: Server, answer: Any, task: str, find: Callable[[str], str | None]) -> tuple[str, ...]:
+    """What the logs of a task say, for each model of the run that it ran for; each sentence once."""
+    ended = [one for one in _details(answer) if one.display_name == task and one.state == "SUCCEEDED"]
+    nodes = [child.pod_name for one in ended for child in one.child_tasks or () if child.pod_name]
+    told = (find(read_log(server, answer.run_id, node)) for node in nodes)
+    return tuple(dict.fromkeys(sentence for sentence in told if sentence is not None))
 
 
 def _run(answer: Any) -> Run:

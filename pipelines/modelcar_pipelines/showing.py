@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from modelcar.steps.note import Note, find_note, find_skip
+from modelcar.steps.note import Note, find_note, find_result, find_skip
 from modelcar_pipelines.events import State, TaskEvent
 from modelcar_pipelines.promoted import describe_promoted
-from modelcar_pipelines.runs import SKIP_TASK
+from modelcar_pipelines.runs import REPORT_TASK, SKIP_TASK
 
 if TYPE_CHECKING:
     from modelcar_pipelines.local_run import LocalRun
@@ -68,6 +68,7 @@ def describe_outcome(outcome: Outcome) -> dict[str, Any]:
         "url": outcome.url,
         "steps": {path: {"title": one.display_name, "state": one.state.value} for path, one in outcome.tasks.items()},
         "skipped": outcome.skipped or None,
+        "results": list(outcome.results),
         "failures": [asdict(note) for note in outcome.failures],
     }
 
@@ -79,7 +80,7 @@ def _time(moment: datetime | None) -> str | None:
 def show_outcome(outcome: Outcome) -> None:
     """How a run on a server ended."""
     state = f"SKIPPED: {outcome.skipped}" if outcome.skipped else outcome.run.state
-    _show_end(state, list(outcome.failures), [])
+    _show_end(state, outcome.results, list(outcome.failures), [])
     print(outcome.url, file=sys.stderr)
 
 
@@ -88,13 +89,9 @@ def show_local(done: LocalRun) -> int:
     failed = [event for event in done.tasks.values() if event.state is State.FAILED and event.exit_code is not None]
     notes = [note for event in failed if (note := find_note(event.message)) is not None]
     silent = [event for event in failed if find_note(event.message) is None]
-    skipped = [
-        find_skip(done.log(event.path).read_text(encoding="utf-8"))
-        for event in done.tasks.values()
-        if event.task == SKIP_TASK and event.state is State.SUCCEEDED
-    ]
+    skipped, results = _find_told(done, SKIP_TASK, find_skip), _find_told(done, REPORT_TASK, find_result)
     state = f"SKIPPED: {skipped[0]}" if skipped else done.state
-    _show_end(state, notes, [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent])
+    _show_end(state, results, notes, [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent])
     for artifact in done.artifacts:
         # The last step of every run reports failures; that there was none is no report to read.
         empty = done.state is State.SUCCEEDED and artifact.step.endswith("report-failure")
@@ -106,8 +103,18 @@ def show_local(done: LocalRun) -> int:
     return 2 if any(note.exit_code == 2 for note in notes) else 1
 
 
-def _show_end(state: str, notes: list[Note], others: list[str]) -> None:
-    print(state, file=sys.stderr)
+def _find_told(done: LocalRun, task: str, find: Callable[[str], str | None]) -> list[str]:
+    """What the logs of a task say, for each model that it ran for; each sentence once."""
+    ended = (one for one in done.tasks.values() if one.task == task and one.state is State.SUCCEEDED)
+    told = (find(done.log(one.path).read_text(encoding="utf-8")) for one in ended)
+    return list(dict.fromkeys(sentence for sentence in told if sentence is not None))
+
+
+def _show_end(state: str, results: Sequence[str], notes: list[Note], others: list[str]) -> None:
+    first = results[0] if len(results) == 1 else ""
+    print(f"{state}: {first}" if first else state, file=sys.stderr)
+    for result in results if not first else ():
+        print(f"  {result}", file=sys.stderr)
     for note in notes:
         print(note_text(note), file=sys.stderr)
     for other in others:

@@ -311,6 +311,12 @@ RUNNING = {
     "waiting for no run": Case(
         ("status", "nope", "--wait"), "the pipeline server at SERVER does not have that: Run nope not found", LISTED
     ),
+    "a server that breaks while a run is waited for": Case(
+        ("status", "nope", "--wait"),
+        "the pipeline server at SERVER refuses this: broken",
+        "This does not end the run; modelcar pipeline status nope --wait follows it again.",
+        fault=Fault.answer("GET", "/runs/nope$", 400, body=b'{"code": 3, "message": "broken"}'),
+    ),
     "cancelling no run": Case(
         ("cancel", "nope"), "the pipeline server at SERVER does not have that: Run nope not found", LISTED
     ),

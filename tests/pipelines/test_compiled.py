@@ -122,12 +122,13 @@ def test_only_the_steps_that_speak_to_git_see_its_password(name: str) -> None:
 
 
 @EACH
-def test_every_step_has_a_title_a_time_limit_memory_and_a_place_to_write(name: str) -> None:
+def test_every_step_has_a_title_a_time_limit_cpu_memory_and_a_place_to_write(name: str) -> None:
     for task in tasks(name).values():
         assert task["taskInfo"]["name"][0].isupper()
     for key, executor in executors(name).items():
         resources = executor["container"]["resources"]
-        assert {"resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest"} <= resources.keys(), key
+        limited = {f"resource{what}{bound}" for what in ("Cpu", "Memory") for bound in ("Request", "Limit")}
+        assert limited <= resources.keys(), key
     for executor in on_kubernetes(name).values():
         assert int(executor["activeDeadlineSeconds"]) >= 900
         assert [mount["mountPath"] for mount in executor["emptyDirMounts"]] == ["/tmp"]  # noqa: S108

@@ -13,7 +13,7 @@ from kfp_scripted import BROKEN, DONE, FIRST, SECOND, Scripted, begin, end, fail
 from kfp_server import held, new_fifo
 from modelcar.errors import InvalidInput, PipelineServerError
 from modelcar.retry import ATTEMPTS
-from modelcar.steps.note import SKIPPED, Note
+from modelcar.steps.note import RESULT, SKIPPED, Note
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import TaskEvent
 from modelcar_pipelines.failures import NotFound
@@ -215,6 +215,12 @@ def test_a_run_that_had_nothing_to_do_says_why(place: Place) -> None:
     log: list[object] = ["log", "report-skipped", f"{SKIPPED}the image of hf://a/b is there and serves\n"]
     outcome = place.run(log, *step("report-skipped"), DONE)
     assert (outcome.skipped, outcome.exit_code) == ("the image of hf://a/b is there and serves", 0)
+
+
+def test_a_run_says_what_its_promotion_has_come_to(place: Place) -> None:
+    log: list[object] = ["log", "report-promotion", f"reading\n{RESULT}Nothing was new: no commit was made.\n"]
+    outcome = place.run(log, *step("report-promotion"), DONE)
+    assert (outcome.results, outcome.skipped) == (("Nothing was new: no commit was made.",), "")
 
 
 def test_a_process_that_dies_is_a_failed_run(place: Place) -> None:

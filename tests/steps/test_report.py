@@ -19,7 +19,7 @@ from modelcar.page import render_html, render_markdown
 from modelcar.promotion import Promotion, promote
 from modelcar.spec import load_spec
 from modelcar.steps.ended import EVENTS, EndedStep
-from modelcar.steps.note import SKIPPED, Note, find_skip
+from modelcar.steps.note import SKIPPED, Note, find_result, find_skip
 from modelcar.steps.report import describe_failure, report_failure, report_promotion, report_skipped
 from modelcar_sandbox.kubernetes import write_kubeconfig
 from modelcar_sandbox.sandbox import Sandbox
@@ -118,7 +118,7 @@ def test_a_promotion_is_told_from_source_to_commit(
     sentence = (
         "gitops/stage01-model-serving/application/demo-llama.yaml on main names the new image; Argo CD rolls it out."
     )
-    assert capsys.readouterr().out == f"{sentence}\n"
+    assert find_result(capsys.readouterr().out) == sentence
     text = told.page.text
     for value in (
         "SUCCEEDED",
@@ -161,7 +161,7 @@ def test_a_promotion_that_found_all_done_says_so(
     sentence = "Nothing was new: no byte of the model was read or sent, no model version and no commit was made."
     assert sentence in told.page.text
     assert sentence in told.summary
-    assert capsys.readouterr().out == f"{sentence}\n"
+    assert find_result(capsys.readouterr().out) == sentence
     assert "## Diff" not in told.summary
 
 

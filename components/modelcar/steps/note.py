@@ -26,6 +26,9 @@ _PATTERN = re.compile(
 SKIPPED = "skipped: "
 """How a line of a log begins that says why there was nothing to do."""
 _SKIPPED_LINE = re.compile(rf"^{SKIPPED}(.*)$", re.MULTILINE)
+RESULT = "result: "
+"""How a line of a log begins that says in a sentence what a promotion has come to."""
+_RESULT_LINE = re.compile(rf"^{RESULT}(.*)$", re.MULTILINE)
 _HINT = "\n-> "
 
 
@@ -62,6 +65,12 @@ def find_note(text: str) -> Note | None:
 def find_skip(text: str) -> str | None:
     """Why there was nothing to do, in the log of the step that reports it; None when it says nothing of that."""
     found = _SKIPPED_LINE.search(text)
+    return found[1] if found is not None else None
+
+
+def find_result(text: str) -> str | None:
+    """What a promotion has come to, in the log of the step that reports it; None when it says nothing of that."""
+    found = _RESULT_LINE.search(text)
     return found[1] if found is not None else None
 
 

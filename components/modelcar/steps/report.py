@@ -31,7 +31,7 @@ from modelcar.registering import look_up
 from modelcar.spec import InferenceServiceSpec, TrainingSpec
 from modelcar.steps.ended import EndedStep, find_ended_steps
 from modelcar.steps.fields import read_part
-from modelcar.steps.note import SKIPPED
+from modelcar.steps.note import RESULT, SKIPPED
 from modelcar.steps.record import read_record
 from modelcar.steps.running import say, step
 from modelcar.steps.surroundings import make_access
@@ -132,6 +132,7 @@ def report_promotion(
         metrics=_metrics(told["retrain"].get("metrics", {}), part.get("training")),
     )
     write_report(report, Path(page), Path(summary))
+    say(f"{RESULT}{report.sentence}")
 
 
 @step("Report skipped")
@@ -172,6 +173,7 @@ def report_failure(*, state: str, job: str, page: str, summary: str) -> None:
     else:
         report = describe_failure(*_look_for_steps(job))
     write_report(report, Path(page), Path(summary))
+    say(report.sentence)
 
 
 def describe_failure(steps: list[EndedStep], unknown: PromotionError | None = None) -> Report:
@@ -194,11 +196,10 @@ def describe_failure(steps: list[EndedStep], unknown: PromotionError | None = No
 
 
 def write_report(report: Report, page: Path, summary: Path) -> None:
-    """Write a report in both forms, and its sentence to the log."""
+    """Write a report in both forms."""
     for path, text in ((page, render_html(report)), (summary, render_markdown(report))):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    say(report.sentence)
 
 
 def _look_for_steps(job: str) -> tuple[list[EndedStep], PromotionError | None]:
