@@ -146,6 +146,7 @@ def test_a_promotion_leaves_image_version_commit_and_report(place: KfpPlace, run
     assert code == 0, told
     for step in ("Resolve", "Build and push", "Register", "Patch", "Report", "Report failures"):
         assert re.search(rf"✓ {step}  [0-9.]+ s", told), told
+    assert re.search(r"^SUCCEEDED: \S+ on main names the new image; Argo CD rolls it out\.$", told, re.MULTILINE), told
     _check_promoted(place, "alpha")
     page = read_artifact(runs["promote-model"].run_id, "report-promotion", "page")
     assert DIGEST in page
