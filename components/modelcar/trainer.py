@@ -18,7 +18,7 @@ PATIENCE_S = 10.0
 """How long a trainer may take to end when it is asked to."""
 _LOOK_S = 0.2
 _LONGEST_SHOWN = 200
-_NOT_FOR_TRAINERS = ("MODEL_REGISTRY_", "MODELCAR_GIT_")
+_NOT_FOR_TRAINERS = ("MODEL_REGISTRY_", "MODELCAR_GIT_", "KF_PIPELINES_")
 """Prefixes of variables with credentials that a trainer has no use for, and could print."""
 
 
@@ -33,8 +33,8 @@ def run_trainer(
 
     Args:
         command: Program and arguments.
-        environment: Goes on top of this process's, of which the credentials for the Model Registry and git are left
-            out.
+        environment: Goes on top of this process's, of which the credentials for the Model Registry, git and
+            Kubeflow Pipelines are left out.
         tell: Given each line of its standard output and error, without its end. What ends in a carriage return is a
             line, too, as progress bars have it; empty lines are left out.
         keep_open: File descriptors that the trainer holds open, too.

@@ -51,6 +51,8 @@ def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable
             raise InvalidInput(
                 f"{pipeline} has no parameter {name}", hint=f"The pipeline takes {', '.join(known) or 'no parameters'}."
             )
+        if name in (SPEC, SPECS) and specs:
+            raise InvalidInput(f"--spec and --param {name}=… are both given", hint="Give one of them.")
         values[name] = parse_parameter(known[name], text)
     check_promotion(ir, values)
     return values

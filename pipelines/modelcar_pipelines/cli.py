@@ -226,10 +226,10 @@ def status_command(run_id: str, *, wait: bool, as_json: bool, **where: Any) -> N
 @server_options
 def cancel_command(run_id: str, **where: Any) -> None:
     """End a run; what it did stays, and the next run finds it."""
-    from modelcar_pipelines.runs import cancel_run
+    from modelcar_pipelines.runs import ENDED, cancel_run
 
-    cancel_run(open_server(**where), run_id)
-    click.echo(f"{run_id} is being cancelled.")
+    state = cancel_run(open_server(**where), run_id).state
+    click.echo(f"{run_id} has ended already: {state}." if state in ENDED else f"{run_id} is being cancelled.")
 
 
 def _follow(server: Server, run_id: str, tell: Callable[[TaskEvent], None]) -> Outcome:

@@ -154,19 +154,25 @@ def list_runs(server: Server, limit: int = 20) -> list[Run]:
     return [_run(one) for one in answer.runs or ()]
 
 
-def cancel_run(server: Server, run_id: str) -> None:
+def cancel_run(server: Server, run_id: str) -> Run:
     """End a run; one that has ended is left as it is.
+
+    Returns:
+        The run as it was before, or, where it ended or somebody was faster, as it is.
 
     Raises:
         PromotionError: There is no such run.
     """
-    if find_run(server, run_id).state in ENDED:
-        return
+    run = find_run(server, run_id)
+    if run.state in ENDED:
+        return run
     try:
         server.call(server.runs.run_service_terminate_run, run_id)
     except Refused:
-        if find_run(server, run_id).state not in (*ENDED, "CANCELING"):  # it ended, or somebody was faster
+        run = find_run(server, run_id)
+        if run.state not in (*ENDED, "CANCELING"):
             raise
+    return run
 
 
 def follow(

@@ -251,6 +251,11 @@ RUNNING = {
     ),
     "no pipeline": Case(("run",), "Missing argument 'NAME'."),
     "no such parameter": Case((*RUN, "--param", "colour=red"), "hello has no parameter colour", TAKES),
+    "a spec twice": Case(
+        (*RUN, "--param", "spec=x"),
+        "--spec and --param spec=… are both given",
+        "Give one of them.",
+    ),
     "no name": Case((*RUN, "--param", "=x"), "--param '=x' is not NAME=VALUE", "Write --param image_tag=nightly."),
     "no value": Case((*RUN, "--param", "text"), "--param 'text' is not NAME=VALUE", "Write --param image_tag=nightly."),
     "another type": Case(

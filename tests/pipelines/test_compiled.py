@@ -25,6 +25,13 @@ SECRETS = {
 }
 
 
+LITERALS = {"constant", "defaultValue", "command", "args"}
+CREDENTIALS = re.compile(
+    r"://[^/\s]*:[^/\s]*@|\b(hf|gh[pousr]|glpat)[_-][A-Za-z0-9]{16,}|-----BEGIN|\beyJ[\w-]{8,}\.|[Bb]earer [\w-]{8,}"
+)
+"""Passwords in addresses, tokens of Hubs and git hosts, private keys, JSON Web Tokens."""
+
+
 @cache
 def compiled(name: str) -> Compiled:
     return compile_pipeline(name)
@@ -104,6 +111,29 @@ def test_secrets_come_from_secrets_that_may_be_missing_and_values_of_variables_h
             assert (volume["secretName"], volume["optional"]) == ("modelcar-registry", True)
         for settings in (*executor["configMapAsEnv"], *executor["configMapAsVolume"]):
             assert settings["optional"] is True
+
+
+def literals(value: object, key: str = "") -> Iterator[str]:
+    """What stands in a pipeline for everybody to read: constants, defaults, commands, arguments."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from literals(one, name if key not in LITERALS else key)
+    elif isinstance(value, list):
+        for one in value:
+            yield from literals(one, key)
+    elif key in LITERALS:
+        yield str(value)
+
+
+@EACH
+def test_no_parameter_is_a_secret_and_no_literal_holds_one(name: str) -> None:
+    file = compiled(name).file
+    found = list(literals(file.spec)) + list(literals(file.platform))
+    assert len(found) > 50
+    assert [text for text in found if CREDENTIALS.search(text)] == []
+    for component in (file.spec["root"], *file.spec["components"].values()):
+        for parameter in component.get("inputDefinitions", {}).get("parameters", {}):
+            assert not re.search(r"token|password|secret|credential", parameter), parameter
 
 
 @EACH

@@ -99,7 +99,7 @@ def test_paths_are_absolute_where_ours_are_not(job: Job, tmp_path: Path, monkeyp
 def test_a_trainer_has_our_environment_but_not_the_credentials_that_it_has_no_use_for(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HF_TOKEN", "MODEL_REGISTRY_TOKEN", "MODELCAR_GIT_TOKEN"):
+    for name in ("HF_TOKEN", "MODEL_REGISTRY_TOKEN", "MODELCAR_GIT_TOKEN", "KF_PIPELINES_TOKEN"):
         monkeypatch.setenv(name, "s3cret")
     lines: list[str] = []
     code = "import os; print(sorted(name for name, text in os.environ.items() if text == 's3cret'))"
