@@ -19,7 +19,7 @@ _wait_option = click.option("--wait", is_flag=True, help="Wait for its active ru
 @click.argument("pipeline", metavar="PIPELINE")
 @click.option("--cron", required=True, metavar="FIELDS", help='Minute, hour, day, month, weekday: "0 2 * * *".')
 @click.option("--timezone", "zone", default="UTC", show_default=True, help="Whose clock the fields are of.")
-@click.option("--name", default="", help="What the schedule is called.  [default: PIPELINE]")
+@click.option("--name", default="", help="What it is called; each model needs one.  [default: PIPELINE]")
 @parameter_options
 @click.option("--version", help="Version that always runs, else the one that is the latest then.")
 @click.option("--service-account", default="", help="That its pods run as.")
@@ -140,6 +140,7 @@ def _describe(schedule: Schedule) -> dict[str, Any]:
         "recurring_run_id": schedule.recurring_run_id,
         "scheduled": str(schedule.scheduled),
         "kfp_cron": schedule.kfp_cron,
+        "pipeline": schedule.pipeline or None,
         "pipeline_id": schedule.pipeline_id,
         "version_id": schedule.version_id or None,
         "parameters": dict(schedule.parameters),

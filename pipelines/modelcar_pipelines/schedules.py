@@ -25,10 +25,9 @@ from typing import Literal
 
 from modelcar.errors import InvalidInput, PromotionError
 from modelcar.schedule import Scheduled
-from modelcar_pipelines.arguments import SPECS
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.kfp_cron import parse
-from modelcar_pipelines.promoted import describe_promoted
+from modelcar_pipelines.promoted import find_promoted
 from modelcar_pipelines.recurring_runs import (
     RecurringRun,
     create,
@@ -38,6 +37,7 @@ from modelcar_pipelines.recurring_runs import (
     find_active,
     find_last_start,
     find_ours,
+    find_pipeline_name,
 )
 from modelcar_pipelines.schedule_note import ScheduleNote
 from modelcar_pipelines.schedule_plan import SHOWN, SchedulePlan, ScheduleRequest, announce, make_plan
@@ -56,6 +56,7 @@ class Schedule:
         scheduled: When it fires.
         kfp_cron: What the server was told.
         pipeline_id: Of its pipeline.
+        pipeline: Name of its pipeline; empty when that was deleted.
         version_id: Of the pinned version; empty when the latest runs.
         parameters: Of its runs.
         paused: Whether it fires no more until it is resumed.
@@ -68,6 +69,7 @@ class Schedule:
     scheduled: Scheduled
     kfp_cron: str
     pipeline_id: str
+    pipeline: str
     version_id: str
     parameters: Mapping[str, object]
     paused: bool
@@ -134,7 +136,7 @@ def schedule(server: Server, request: ScheduleRequest, around: Surroundings = Su
         if standing is None:
             raise PromotionError(f"the schedule {plan.name} was removed by somebody else while it was made")
         if standing.note.content == plan.content:
-            return Scheduling(_describe([standing], around.clock()), action)
+            return Scheduling(_describe([standing], request.pipeline, around.clock()), action)
         if standing.note.generation > generation:
             raise PromotionError(
                 f"the schedule {plan.name} was changed by somebody else while it was made",
@@ -146,7 +148,11 @@ def schedule(server: Server, request: ScheduleRequest, around: Surroundings = Su
 def list_schedules(server: Server, around: Surroundings = Surroundings()) -> list[Schedule]:
     """All schedules that were made by `schedule`, by name. Nothing is changed."""
     ours = sorted(find_ours(server), key=lambda one: (one.name, one.rank))
-    return [_describe(list(same), around.clock()) for _, same in groupby(ours, key=lambda one: one.name)]
+    pipelines = {
+        pipeline_id: find_pipeline_name(server, pipeline_id) for pipeline_id in {one.pipeline_id for one in ours}
+    }
+    standing = [list(same) for _, same in groupby(ours, key=lambda one: one.name)]
+    return [_describe(same, pipelines[same[0].pipeline_id], around.clock()) for same in standing]
 
 
 def pause(server: Server, name: str, around: Surroundings = Surroundings()) -> Schedule:
@@ -164,7 +170,7 @@ def pause(server: Server, name: str, around: Surroundings = Surroundings()) -> S
         _copy(server, ours, on=False)
         for one in ours:
             disable(server, one)
-    return _describe(_find(server, name), around.clock())
+    return _look(server, name, around)
 
 
 def resume(server: Server, name: str, around: Surroundings = Surroundings()) -> Schedule:
@@ -182,7 +188,7 @@ def resume(server: Server, name: str, around: Surroundings = Surroundings()) -> 
             _copy(server, ours, on=True)
     if _settle(server, name, around) is None:
         raise PromotionError(f"the schedule {name} was removed by somebody else while it was resumed")
-    return _describe(_find(server, name), around.clock())
+    return _look(server, name, around)
 
 
 def unschedule(
@@ -217,11 +223,13 @@ def unschedule(
 
 def _refuse_other_model(standing: RecurringRun, plan: SchedulePlan) -> None:
     """A name that nobody chose is no reason to end the promotions of another model."""
-    is_, will_be = describe_promoted(standing.parameters), describe_promoted(plan.parameters)
-    if is_ != will_be and SPECS not in plan.parameters:  # a list is one schedule's, whatever it holds
+    theirs, ours = find_promoted(standing.parameters), find_promoted(plan.parameters)
+    # A list of specs is no model, and is changed by whoever schedules another list.
+    if theirs is not None and ours is not None and ours.is_another(theirs):
         raise InvalidInput(
-            f"the schedule {plan.name} promotes {is_ or 'something else'}, not {will_be or 'that'}",
-            hint="Give this one a name of its own with --name NAME (name= in Python), or remove the other one first.",
+            f"the schedule {plan.name} promotes {theirs}, and {ours} would take its place",
+            hint="Give this one a name of its own with --name NAME (schedule_name= in a notebook); with "
+            f"--name {plan.name} it takes the place of the other.",
         )
 
 
@@ -307,7 +315,12 @@ def _refuse_active(server: Server, name: str, ours: Sequence[RecurringRun], arou
         )
 
 
-def _describe(ours: Sequence[RecurringRun], now: datetime) -> Schedule:
+def _look(server: Server, name: str, around: Surroundings) -> Schedule:
+    ours = _find(server, name)
+    return _describe(ours, find_pipeline_name(server, ours[0].pipeline_id), around.clock())
+
+
+def _describe(ours: Sequence[RecurringRun], pipeline: str, now: datetime) -> Schedule:
     first = ours[0]
     on = _is_on(ours)
     fires = announce(parse(first.cron), first.note.scheduled, now) if on else iter(())
@@ -317,6 +330,7 @@ def _describe(ours: Sequence[RecurringRun], now: datetime) -> Schedule:
         scheduled=first.note.scheduled,
         kfp_cron=first.cron,
         pipeline_id=first.pipeline_id,
+        pipeline=pipeline,
         version_id=first.version_id,
         parameters=first.parameters,
         paused=not on,

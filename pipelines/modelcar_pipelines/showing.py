@@ -132,7 +132,7 @@ def schedule_lines(schedule: Schedule) -> list[str]:
     runs = schedule.version_id or "the latest version"
     promoted = describe_promoted(schedule.parameters)
     return [
-        *([f"promotes {promoted}"] if promoted else []),
+        f"pipeline {schedule.pipeline or schedule.pipeline_id}" + (f" promotes {promoted}" if promoted else ""),
         f"{schedule.scheduled}  ({state}; runs {runs}; the server's cron is {schedule.kfp_cron})",
         *(f"next: {fire:%a %Y-%m-%d %H:%M %Z}" for fire in schedule.next_fires),
     ]

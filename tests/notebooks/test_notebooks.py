@@ -110,7 +110,10 @@ def test_a_retraining_is_scheduled_and_run_and_has_nothing_to_do_the_second_time
 
     assert "It would train, and promote what comes of it: nothing was trained with it yet." in seen["p.plan(spec)"]
     scheduled = seen['p.schedule("retrain-and-promote", cron="0 2 * * *", timezone="Europe/Amsterdam", spec=spec)']
-    assert scheduled.startswith("retrain-and-promote: created\n  0 2 * * * Europe/Amsterdam  (on;")
+    assert scheduled.startswith(
+        "retrain-and-promote: created\n  pipeline retrain-and-promote promotes demo-llama "
+        "(gitops/stage01-model-serving/application/demo-llama.yaml)\n  0 2 * * * Europe/Amsterdam  (on;"
+    )
     assert len(re.findall(r"next: \w{3} \d{4}-\d\d-\d\d 02:00 CES?T", scheduled)) == 3
     assert "(paused;" in seen['p.pause("retrain-and-promote")']
     assert "(on;" in seen['p.resume("retrain-and-promote")']

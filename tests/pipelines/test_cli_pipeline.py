@@ -16,6 +16,7 @@ import pytest
 from bare_machine import few_certificates, home
 from cli.command import MODELCAR, Run, modelcar
 from kfp_scripted import BROKEN, DONE, FIRST, Scripted, begin, end, fail, serve_scripted, step
+from kfp_scripted import SPEC as HELLO
 from kfp_server import held, new_fifo
 from modelcar.spec import parse_spec
 from modelcar.steps.note import SKIPPED, Note
@@ -237,12 +238,13 @@ def test_a_schedule_is_made_shown_paused_resumed_and_removed(modelcar: Run, scri
     words = ("pipeline", "schedule", "hello", "--cron", "0 2 * * *", "--timezone", "Europe/Amsterdam")
     made = modelcar(*words, "--spec", "spec.yaml")
     first, promotes, told, *fires = made.stdout.splitlines()
-    assert (made.code, first, promotes) == (0, "hello: created", "  promotes base (base.yaml)")
+    assert (made.code, first, promotes) == (0, "hello: created", "  pipeline hello promotes base (base.yaml)")
     assert told == ("  0 2 * * * Europe/Amsterdam  (on; runs the latest version; the server's cron is 0 0 0,1 * * *)")
     assert [line.split()[0] for line in fires] == ["next:"] * 3
     assert modelcar(*words, "--spec", "spec.yaml").stdout.startswith("hello: unchanged\n")
     (shown,) = json.loads(modelcar("pipeline", "schedules", "--json").stdout)
     assert (shown["name"], shown["scheduled"], shown["paused"]) == ("hello", "0 2 * * * Europe/Amsterdam", False)
+    assert (shown["pipeline"], shown["promotes"]) == ("hello", "base (base.yaml)")
     assert shown["parameters"] == {"spec": SPEC, "scheduled": "0 2 * * * Europe/Amsterdam"}
     assert len(shown["next_fires"]) == 3
     assert "(paused; " in modelcar("pipeline", "pause", "hello").stdout
@@ -254,6 +256,32 @@ def test_a_schedule_is_made_shown_paused_resumed_and_removed(modelcar: Run, scri
         "",
         "There are none. modelcar pipeline schedule makes one.\n",
     )
+
+
+def test_a_second_model_is_not_scheduled_without_a_name(modelcar: Run, scripted: Scripted, home: Path) -> None:
+    words = ("pipeline", "schedule", "hello", "--cron", "0 2 * * *", "--spec")
+    modelcar(*words, "spec.yaml")
+    before = modelcar("pipeline", "schedules", "--json").stdout
+    (home / "other.yaml").write_text(SPEC.replace("base", "other"))
+    refused = modelcar(*words, "other.yaml")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[0] == (
+        "Error: the schedule hello promotes base (base.yaml), and other (other.yaml) would take its place"
+    )
+    assert "--name NAME" in refused.stderr
+    assert modelcar("pipeline", "schedules", "--json").stdout == before
+    assert modelcar(*words, "other.yaml", "--name", "other").stdout.startswith("other: created\n")
+
+
+def test_what_a_pinned_version_is_given_is_checked_against_its_own_parameters(
+    modelcar: Run, scripted: Scripted
+) -> None:
+    pipeline_id = scripted.api.get("/pipelines/names/hello")["pipeline_id"]
+    newer = HELLO.replace("      text:", "      instead:")
+    assert scripted.api.upload("newer", newer, pipelineid=pipeline_id).status_code == 200
+    words = ("pipeline", "schedule", "hello", "--cron", "0 2 * * *", "--spec", "spec.yaml", "--param", "text=a")
+    assert modelcar(*words, "--version", "newer").stderr.startswith("Error: hello has no parameter text\n")
+    assert modelcar(*words, "--version", "hello").stdout.startswith("hello: created\n")
 
 
 def test_a_schedule_whose_run_is_active_is_not_removed_by_surprise(

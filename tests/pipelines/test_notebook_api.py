@@ -196,9 +196,23 @@ def test_a_schedule_is_made_paused_resumed_and_removed(pipelines: Pipelines) -> 
     assert "next: " not in repr(paused)
     [listed] = pipelines.schedules()
     assert listed.schedule.paused
-    assert read(pipelines.schedules()._repr_html_()).text.endswith("nightly 0 2 * * * UTC paused")
+    assert read(pipelines.schedules()._repr_html_()).text.endswith("nightly hello 0 2 * * * UTC paused")
     assert "next: " in repr(pipelines.resume("nightly"))
     assert repr(pipelines.unschedule("nightly")) == "There are no schedules."
+
+
+def test_a_second_models_schedule_needs_a_name_and_the_table_tells_them_apart(pipelines: Pipelines) -> None:
+    first = {**MAPPING, "modelRegistry": {**MAPPING["modelRegistry"], "registeredModel": "first"}}
+    second = {**MAPPING, "modelRegistry": {**MAPPING["modelRegistry"], "registeredModel": "<b>second</b>"}}
+    pipelines.schedule("promote-model", cron="0 2 * * *", spec=first)
+    with pytest.raises(InvalidInput, match=r"^the schedule promote-model promotes first \(.*would take its place$"):
+        pipelines.schedule("promote-model", cron="0 2 * * *", spec=second)
+    pipelines.schedule("promote-model", cron="0 2 * * *", spec=second, schedule_name="second")
+    table = read(pipelines.schedules()._repr_html_()).all("table")[0]
+    assert [[cell.text for cell in row.all("td")][:3] for row in table.all("tr")[1:]] == [
+        ["promote-model", "promote-model", "first (name in a.yaml)"],
+        ["second", "promote-model", "<b>second</b> (name in a.yaml)"],
+    ]
 
 
 def test_runs_are_a_table_in_which_names_are_text_only() -> None:

@@ -19,6 +19,7 @@ from kfp_server import SPEC, Api, held, new_fifo, serve
 from modelcar.errors import InvalidInput, PromotionError
 from modelcar.schedule import find_wrong_hour, occurrences, parse_cron, read_zone
 from modelcar_pipelines.connection import Server
+from modelcar_pipelines.promoted import describe_promoted
 from modelcar_pipelines.recurring_runs import create, find_ours
 from modelcar_pipelines.schedule_note import ScheduleNote, read_note
 from modelcar_pipelines.schedule_plan import ScheduleRequest
@@ -127,7 +128,8 @@ inferenceService: {{path: serving/{model}.yaml}}
 
 
 def promotion_of(model: str, **changes: Any) -> ScheduleRequest:
-    return replace(NIGHTLY, pipeline="promotion", parameters={"spec": PROMOTION.format(model=model)}, **changes)
+    promotion = replace(NIGHTLY, pipeline="promotion", parameters={"spec": PROMOTION.format(model=model)})
+    return replace(promotion, **changes)
 
 
 @pytest.fixture
@@ -143,10 +145,13 @@ def test_a_second_model_does_not_take_the_place_of_the_first_ones_schedule(promo
     with pytest.raises(InvalidInput) as caught:
         schedule(promotions.server, promotion_of("qwen"), promotions.around)
     assert str(caught.value) == (
-        "the schedule promotion promotes llama (serving/llama.yaml), not qwen (serving/qwen.yaml)"
+        "the schedule promotion promotes llama (serving/llama.yaml), and qwen (serving/qwen.yaml) would take its place"
     )
-    assert caught.value.hint is not None
-    assert "--name NAME" in caught.value.hint
+    assert caught.value.hint == (
+        "Give this one a name of its own with --name NAME (schedule_name= in a notebook); with --name promotion it "
+        "takes the place of the other."
+    )
+    assert caught.value.exit_code == 2
     assert list_schedules(promotions.server, promotions.around) == [first]
 
 
@@ -155,9 +160,81 @@ def test_a_second_model_is_scheduled_under_a_name_of_its_own(promotions: Place) 
     schedule(promotions.server, promotion_of("qwen", name="qwen-nightly"), promotions.around)
     standing = list_schedules(promotions.server, promotions.around)
     assert [schedule_lines(one)[0] for one in standing] == [
-        "promotes llama (serving/llama.yaml)",
-        "promotes qwen (serving/qwen.yaml)",
+        "pipeline promotion promotes llama (serving/llama.yaml)",
+        "pipeline promotion promotes qwen (serving/qwen.yaml)",
     ]
+
+
+def test_who_gives_the_name_means_the_schedule_that_has_it(promotions: Place) -> None:
+    schedule(promotions.server, promotion_of("llama"), promotions.around)
+    done = schedule(promotions.server, promotion_of("qwen", name="promotion"), promotions.around)
+    assert done.action == "changed"
+    (standing,) = list_schedules(promotions.server, promotions.around)
+    assert schedule_lines(standing)[0] == "pipeline promotion promotes qwen (serving/qwen.yaml)"
+
+
+def test_two_services_of_one_model_in_one_file_do_not_take_each_others_schedule(promotions: Place) -> None:
+    chat, code = (PROMOTION.format(model="llama").replace("path:", f"name: {one}, path:") for one in ("chat", "code"))
+    schedule(promotions.server, promotion_of("llama", parameters={"spec": chat}), promotions.around)
+    sentence = (
+        "the schedule promotion promotes llama (chat in serving/llama.yaml), and llama (code in serving/llama.yaml) "
+        "would take its place"
+    )
+    with pytest.raises(InvalidInput) as caught:
+        schedule(promotions.server, promotion_of("llama", parameters={"spec": code}), promotions.around)
+    assert str(caught.value) == sentence
+
+
+def test_the_same_model_with_another_spec_changes_its_schedule(promotions: Place) -> None:
+    schedule(promotions.server, promotion_of("llama"), promotions.around)
+    more = {"spec": PROMOTION.format(model="llama") + "image: {tag: nightly}\n"}
+    assert schedule(promotions.server, promotion_of("llama", parameters=more), promotions.around).action == "changed"
+
+
+def test_another_list_of_models_changes_the_schedule_of_the_list(promotions: Place) -> None:
+    text = SCHEDULED_SPEC.replace("      scheduled:", "      specs: {parameterType: LIST}\n      scheduled:")
+    assert promotions.api.upload("several", text).status_code == 200
+    head = "apiVersion: modelcar.dev/v1alpha1\nkind: PromotionSpec\n"
+    llama, qwen = (head + PROMOTION.format(model=model) for model in ("llama", "qwen"))
+    nightly = replace(NIGHTLY, pipeline="several", parameters={"specs": [llama]})
+    schedule(promotions.server, nightly, promotions.around)
+    done = schedule(promotions.server, replace(nightly, parameters={"specs": [llama, qwen]}), promotions.around)
+    assert done.action == "changed"
+    assert schedule_lines(done.schedule)[0] == (
+        "pipeline several promotes llama (serving/llama.yaml), qwen (serving/qwen.yaml)"
+    )
+
+
+def test_a_schedule_whose_pipeline_was_deleted_is_shown_with_the_pipelines_id(promotions: Place) -> None:
+    made = schedule(promotions.server, promotion_of("llama"), promotions.around).schedule
+    path = f"/pipelines/{made.pipeline_id}"
+    for version in promotions.api.get(f"{path}/versions")["pipeline_versions"]:
+        promotions.api.send("DELETE", f"{path}/versions/{version['pipeline_version_id']}").raise_for_status()
+    promotions.api.send("DELETE", path).raise_for_status()
+    (standing,) = list_schedules(promotions.server, promotions.around)
+    assert standing.pipeline == ""
+    assert schedule_lines(standing)[0] == f"pipeline {made.pipeline_id} promotes llama (serving/llama.yaml)"
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown_as"),
+    [
+        ("modelRegistry: {registeredModel: 2026-13-45}", "2026-13-45"),
+        ("modelRegistry: {registeredModel: null}", ""),
+        ("modelRegistry: {registeredModel: [llama]}", ""),
+        ("inferenceService: {path: a.yaml, name: chat, namespace: prod}", "prod/chat in a.yaml"),
+        ("inferenceService: {name: chat}", "chat"),
+        ("{", ""),
+        ("", ""),
+    ],
+)
+def test_a_spec_that_says_less_or_nothing_readable_is_shown_as_far_as_it_goes(spec: str, shown_as: str) -> None:
+    assert describe_promoted({"spec": spec}) == shown_as
+
+
+def test_a_parameter_goes_before_what_the_spec_says() -> None:
+    parameters = {"spec": PROMOTION.format(model="llama"), "registered_model": "llama-canary", "namespace": "prod"}
+    assert describe_promoted(parameters) == "llama-canary (prod in serving/llama.yaml)"
 
 
 def test_the_same_model_at_another_time_changes_its_schedule(promotions: Place) -> None:

@@ -147,12 +147,13 @@ class Pipelines:
             pipeline: Name of the pipeline; uploaded as by `run`.
             cron: Minute, hour, day, month, weekday: `0 2 * * *`.
             timezone: Whose clock the fields are of.
-            schedule_name: What the schedule is called, else as the pipeline.
+            schedule_name: What the schedule is called, else as the pipeline, for the first model that it is for.
             pinned: Version that always runs; without it, the one that is the latest when the time comes.
             parameters: Of the pipeline; `spec` and the items of `specs` as everywhere here.
 
         Raises:
-            InvalidInput: It can never fire, or the server cannot say it; or the parameters do not fit.
+            InvalidInput: It can never fire, or the server cannot say it; the parameters do not fit; or it has no name,
+                and the schedule of the pipeline's name promotes another model.
         """
         values = _values(parameters)
         self._ready(pipeline)

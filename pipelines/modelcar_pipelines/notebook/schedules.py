@@ -44,7 +44,8 @@ class PipelineSchedule:
     def _repr_html_(self) -> str:
         one = self.schedule
         facts = {
-            "Promotes": describe_promoted(one.parameters) or "what its pipeline says",
+            "Pipeline": element("bdi", one.pipeline or one.pipeline_id),
+            "Promotes": element("bdi", describe_promoted(one.parameters) or "what its pipeline says"),
             "Fires at": blocks.code(one.scheduled.cron),
             "In the zone": one.scheduled.zone,
             "Runs": one.version_id or "the version that is the latest then",
@@ -71,7 +72,8 @@ class PipelineSchedules(list[PipelineSchedule]):
         rows = [
             (
                 element("bdi", one.name),
-                describe_promoted(one.schedule.parameters),
+                element("bdi", one.schedule.pipeline or one.schedule.pipeline_id),
+                element("bdi", describe_promoted(one.schedule.parameters)),
                 blocks.code(one.schedule.scheduled.cron),
                 one.schedule.scheduled.zone,
                 _state(one.schedule),
@@ -79,7 +81,8 @@ class PipelineSchedules(list[PipelineSchedule]):
             )
             for one in self
         ]
-        return blocks.frame(blocks.table(("Schedule", "Promotes", "Fires at", "In the zone", "State", "Next"), rows))
+        titles = ("Schedule", "Pipeline", "Promotes", "Fires at", "In the zone", "State", "Next")
+        return blocks.frame(blocks.table(titles, rows))
 
 
 def _fires(schedule: Schedule) -> Html:
