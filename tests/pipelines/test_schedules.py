@@ -191,6 +191,11 @@ def test_the_same_model_with_another_spec_changes_its_schedule(promotions: Place
     assert schedule(promotions.server, promotion_of("llama", parameters=more), promotions.around).action == "changed"
 
 
+def test_a_schedule_that_names_no_model_is_changed_to_one_that_does(promotions: Place) -> None:
+    schedule(promotions.server, promotion_of("llama", parameters={"spec": ""}), promotions.around)
+    assert schedule(promotions.server, promotion_of("llama"), promotions.around).action == "changed"
+
+
 def test_another_list_of_models_changes_the_schedule_of_the_list(promotions: Place) -> None:
     text = SCHEDULED_SPEC.replace("      scheduled:", "      specs: {parameterType: LIST}\n      scheduled:")
     assert promotions.api.upload("several", text).status_code == 200
