@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from modelcar.errors import InvalidInput
 from modelcar.reference import ImageReference
 from modelcar_pipelines.pipeline_file import PipelineFile, parse_pipeline
+from modelcar_pipelines.sizes import TrainingSize, check_volume_size
 
 PIPELINES: Mapping[str, str] = {
     "promote-model": "modelcar_pipelines.promote_model:promote_model",
@@ -25,6 +26,8 @@ PIPELINES: Mapping[str, str] = {
     "retrain-and-promote": "modelcar_pipelines.retrain_and_promote:retrain_and_promote",
 }
 """Where each is defined. Names are RFC 1123 labels, which every store of KFP takes."""
+WITH_VOLUME = ("promote-model-workspace", "retrain-and-promote")
+WITH_TRAINING = ("retrain-and-promote",)
 _DIGITS = 12
 
 
@@ -55,13 +58,39 @@ class Compiled:
         return parse_pipeline(self.text, self.name)
 
 
-def compile_pipeline(name: str, image: str | None = None, workspace_size: str | None = None) -> Compiled:
+def compile_pipelines(
+    names: Sequence[str] = (),
+    image: str | None = None,
+    workspace_size: str | None = None,
+    training: TrainingSize | None = None,
+) -> list[Compiled]:
+    """Compile the pipelines that are named, or all when none is.
+
+    Sizes are for the pipelines among them that have a volume or a training; see `compile_pipeline`.
+
+    Raises:
+        InvalidInput: There is no such pipeline, a size is none, or one is given that no pipeline among them has.
+        InvalidReference: The image is none.
+    """
+    chosen = tuple(names) or tuple(PIPELINES)
+    compiled = [compile_pipeline(name, image, workspace_size, training) for name in chosen]
+    if workspace_size is not None:
+        _check_has("volume", ["--workspace-size"], chosen, WITH_VOLUME)
+    if training is not None and training.options:
+        _check_has("training", training.options, chosen, WITH_TRAINING)
+    return compiled
+
+
+def compile_pipeline(
+    name: str, image: str | None = None, workspace_size: str | None = None, training: TrainingSize | None = None
+) -> Compiled:
     """Compile one pipeline.
 
     Args:
         name: One of `PIPELINES`.
         image: The step image instead of this release's, as `registry/repository` with a tag, a digest or both.
         workspace_size: Of the run's volume, where the pipeline has one, as Kubernetes writes it: `300Gi`.
+        training: Of the step that trains, where the pipeline has one.
 
     Raises:
         InvalidInput: There is no such pipeline, or the size is none.
@@ -72,10 +101,7 @@ def compile_pipeline(name: str, image: str | None = None, workspace_size: str | 
     from modelcar_components.step import IMAGE
     from modelcar_pipelines.platform import WORKSPACE_SIZE
 
-    if name not in PIPELINES:
-        raise InvalidInput(f"there is no pipeline {name!r}", hint=f"There are {', '.join(PIPELINES)}.")
-    module, _, function = PIPELINES[name].partition(":")
-    pipeline = getattr(importlib.import_module(module), function)
+    pipeline = _define(name, training)
     with tempfile.TemporaryDirectory(prefix="modelcar-compile-") as directory:
         path = Path(directory) / f"{name}.yaml"
         compiler.Compiler().compile(pipeline, str(path))
@@ -83,8 +109,33 @@ def compile_pipeline(name: str, image: str | None = None, workspace_size: str | 
     if image is not None:
         text = text.replace(IMAGE, check_image(image))
     if workspace_size is not None:
-        text = text.replace(f"        size: {WORKSPACE_SIZE}\n", f"        size: {_check_size(workspace_size)}\n")
+        size = check_volume_size(workspace_size)
+        text = text.replace(f"        size: {WORKSPACE_SIZE}\n", f"        size: {size}\n")
     return Compiled(name, text)
+
+
+def _define(name: str, training: TrainingSize | None) -> Any:
+    """The pipeline as kfp's compiler takes it."""
+    if name not in PIPELINES:
+        raise InvalidInput(f"there is no pipeline {name!r}", hint=f"There are {', '.join(PIPELINES)}.")
+    module_name, _, function = PIPELINES[name].partition(":")
+    module = importlib.import_module(module_name)
+    if training is not None and name in WITH_TRAINING:
+        return module.define(training)
+    return getattr(module, function)
+
+
+def _check_has(what: str, options: Sequence[str], chosen: Sequence[str], having: Sequence[str]) -> None:
+    """See that an option does something for one of the pipelines.
+
+    Raises:
+        InvalidInput: None of those that are compiled has what it is for.
+    """
+    if not set(chosen) & set(having):
+        raise InvalidInput(
+            f"{', '.join(options)}: {' and '.join(chosen)} {'has' if len(chosen) == 1 else 'have'} no {what}",
+            hint=f"Leave it out, or name {' or '.join(having)}.",
+        )
 
 
 def check_image(image: str) -> str:
@@ -98,13 +149,3 @@ def check_image(image: str) -> str:
     if reference.tag is None and reference.digest is None:
         raise InvalidInput(f"{image} names neither tag nor digest", hint=f"Write {image}:0.1.0, or better a digest.")
     return str(reference)
-
-
-def _check_size(size: str) -> str:
-    """Let through what a volume claim can ask for.
-
-    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-    """
-    if not re.fullmatch(r"[1-9][0-9]*(Gi|Ti|G|T)", size):
-        raise InvalidInput(f"{size!r} is not the size of a volume", hint="Write 300Gi, for instance.")
-    return size

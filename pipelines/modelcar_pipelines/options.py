@@ -42,6 +42,15 @@ image_option = click.option("--image", metavar="REF", help="Step image instead o
 workspace_option = click.option(
     "--workspace-size", metavar="SIZE", help="Of the volume of runs that have one.  [default: 100Gi]"
 )
+training_options = _options(
+    click.option("--train-memory", metavar="SIZE", help="Of the step that trains, request and limit.  [default: 8Gi]"),
+    click.option(
+        "--train-cpu", metavar="CORES", help="Of the step that trains, request and limit.  [default: 1, at most 8]"
+    ),
+    click.option(
+        "--train-gpus", type=click.IntRange(min=0), metavar="N", help="NVIDIA GPUs that it gets.  [default: 0]"
+    ),
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")
 
 

@@ -17,7 +17,7 @@ object in the namespace   kind        what it holds
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kfp import dsl, kubernetes
@@ -27,12 +27,16 @@ from modelcar.steps import surroundings
 if TYPE_CHECKING:
     from kfp.dsl import PipelineTask
 
+    from modelcar_pipelines.sizes import TrainingSize
+
 CONFIG = "modelcar-config"
 HUB, GIT, REGISTRY, MODEL_REGISTRY, PULL = (
     f"modelcar-{name}" for name in ("hub", "git", "registry", "model-registry", "pull")
 )
 CA = "modelcar-ca"
 MOUNTS = str(surroundings.MOUNTS)
+
+GPU = "nvidia.com/gpu"
 
 SETTINGS = (
     "HF_ENDPOINT",
@@ -78,6 +82,7 @@ class Step:
         secrets: Which of the secrets above it sees.
         retries: How often it is tried again.
         tolerations: Keys of taints on nodes that it may run on.
+        gpus: Whole GPUs that it gets for itself.
     """
 
     title: str
@@ -88,6 +93,7 @@ class Step:
     secrets: tuple[str, ...] = ()
     retries: int = RETRIES
     tolerations: tuple[str, ...] = ()
+    gpus: int = 0
 
 
 RESOLVE = Step("Resolve", 900, secrets=(HUB, GIT, REGISTRY, MODEL_REGISTRY))
@@ -95,9 +101,7 @@ DOWNLOAD = Step("Download", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", s
 PUSH = Step("Build and push", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", secrets=(HUB, REGISTRY))
 REGISTER = Step("Register", 900, secrets=(REGISTRY, MODEL_REGISTRY))
 PATCH = Step("Patch", 900, secrets=(GIT, REGISTRY))
-RETRAIN = Step(
-    "Retrain", 24 * 3600, cpu="1", cpu_limit="8", memory="8Gi", secrets=(HUB,), tolerations=("nvidia.com/gpu",)
-)
+RETRAIN = Step("Retrain", 24 * 3600, cpu="1", cpu_limit="8", memory="8Gi", secrets=(HUB,), tolerations=(GPU,))
 CHECK = Step("Check metrics", 900, retries=0)
 REPORT = Step("Report", 900, secrets=(GIT, REGISTRY))
 REPORT_SKIPPED = Step("Report skipped", 900)
@@ -123,6 +127,8 @@ def prepare(task: PipelineTask, step: Step) -> PipelineTask:
     task.set_cpu_limit(step.cpu_limit)
     task.set_memory_request(step.memory)
     task.set_memory_limit(step.memory)
+    if step.gpus:
+        task.set_accelerator_type(GPU).set_accelerator_limit(step.gpus)
     kubernetes.set_timeout(task, step.timeout_s)
     kubernetes.set_image_pull_secrets(task, [PULL])
     kubernetes.empty_dir_mount(task, "tmp", "/tmp")  # noqa: S108 - the one place that a step writes to
@@ -133,6 +139,17 @@ def prepare(task: PipelineTask, step: Step) -> PipelineTask:
     for secret in step.secrets:
         _SECRETS[secret](task)
     return task
+
+
+def sized(training: TrainingSize) -> Step:
+    """`RETRAIN` with what it gets instead; cores are a limit as well as a request, so that others cannot take them."""
+    return replace(
+        RETRAIN,
+        memory=training.memory or RETRAIN.memory,
+        cpu=training.cpu or RETRAIN.cpu,
+        cpu_limit=training.cpu or RETRAIN.cpu_limit,
+        gpus=training.gpus or RETRAIN.gpus,
+    )
 
 
 def _see_hub(task: PipelineTask) -> None:
