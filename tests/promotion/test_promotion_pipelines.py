@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -209,6 +210,24 @@ def test_a_training_that_people_took_back_is_not_put_there_again(
     assert again.state is State.SUCCEEDED
     assert "changed since" in report(again, "report-skipped")
     assert sandbox_place.manifest(MANIFEST) == before
+
+
+@pytest.mark.parametrize(("name", "training"), [("promote-model-workspace", ""), ("retrain-and-promote", TRAINING)])
+def test_what_steps_hand_on_is_short_enough_for_every_platform(
+    name: str, training: str, run: Run, sandbox_place: Place, services: Services
+) -> None:
+    _publish_data(services)
+    done = run(name, {"spec": sandbox_place.spec_text() + training})
+    assert done.state is State.SUCCEEDED, done.message
+    artifacts = {(one.step, one.name) for one in done.artifacts}
+    lengths = {
+        (step, output): len((value if isinstance(value, str) else json.dumps(value)).encode())
+        for step, outputs in done.outputs.items()
+        for output, value in outputs.items()
+        if (step, output) not in artifacts
+    }
+    assert len({step for step, _ in lengths}) >= 5
+    assert {which: length for which, length in lengths.items() if length > 512} == {}
 
 
 def _break_register(services: Services) -> None:
