@@ -18,10 +18,12 @@ from modelcar_pipelines.options import (
     parameter_options,
     print_json,
     server_options,
+    training_options,
     workspace_option,
 )
 
 if TYPE_CHECKING:
+    from modelcar_pipelines.catalog import Compiled
     from modelcar_pipelines.connection import Server
     from modelcar_pipelines.events import TaskEvent
     from modelcar_pipelines.runs import Outcome
@@ -37,6 +39,7 @@ def pipeline() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is not what the source gives.")
 @image_option
 @workspace_option
+@training_options
 @click.option(
     "--dir",
     "directory",
@@ -45,17 +48,14 @@ def pipeline() -> None:
     show_default=True,
     help="Where the files are.",
 )
-def compile_command(
-    names: tuple[str, ...], *, check: bool, image: str | None, workspace_size: str | None, directory: Path
-) -> None:
+def compile_command(names: tuple[str, ...], *, check: bool, directory: Path, **sizes: Any) -> None:
     """Write pipelines as Kubeflow Pipelines takes them.
 
     Without NAMES, all pipelines of this package.
     """
-    from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
     from modelcar_pipelines.compiled_files import find_drift, write_files
 
-    pipelines = [compile_pipeline(name, image, workspace_size) for name in names or PIPELINES]
+    pipelines = _compile(names, **sizes)
     if check:
         drift = find_drift(pipelines, directory)
         for one in drift:
@@ -76,19 +76,27 @@ def compile_command(
 @click.argument("names", nargs=-1, metavar="[NAMES]")
 @image_option
 @workspace_option
+@training_options
 @server_options
 @json_option
 def upload_command(
-    names: tuple[str, ...], *, image: str | None, workspace_size: str | None, as_json: bool, **where: Any
+    names: tuple[str, ...],
+    *,
+    image: str | None,
+    workspace_size: str | None,
+    train_memory: str | None,
+    train_cpu: str | None,
+    train_gpus: int | None,
+    as_json: bool,
+    **where: Any,
 ) -> None:
     """Make pipelines the latest on the server.
 
     What is there is not sent. Without NAMES, all pipelines of this package.
     """
-    from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
     from modelcar_pipelines.upload import upload
 
-    pipelines = [compile_pipeline(name, image, workspace_size) for name in names or PIPELINES]
+    pipelines = _compile(names, image, workspace_size, train_memory, train_cpu, train_gpus)
     server = open_server(**where)
     done = {compiled.name: upload(server, compiled) for compiled in pipelines}
     if as_json:
@@ -230,6 +238,20 @@ def cancel_command(run_id: str, **where: Any) -> None:
 
     state = cancel_run(open_server(**where), run_id).state
     click.echo(f"{run_id} has ended already: {state}." if state in ENDED else f"{run_id} is being cancelled.")
+
+
+def _compile(
+    names: tuple[str, ...],
+    image: str | None,
+    workspace_size: str | None,
+    train_memory: str | None,
+    train_cpu: str | None,
+    train_gpus: int | None,
+) -> list[Compiled]:
+    from modelcar_pipelines.catalog import compile_pipelines
+    from modelcar_pipelines.sizes import TrainingSize
+
+    return compile_pipelines(names, image, workspace_size, TrainingSize(train_memory, train_cpu, train_gpus))
 
 
 def _follow(server: Server, run_id: str, tell: Callable[[TaskEvent], None]) -> Outcome:

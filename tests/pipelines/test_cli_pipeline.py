@@ -114,6 +114,8 @@ def test_a_run_that_somebody_cancelled_is_told_so(modelcar: Run, scripted: Scrip
     assert modelcar("pipeline", "cancel", run_id).stdout == f"{run_id} is being cancelled.\n"
     ran = modelcar("pipeline", "status", run_id, "--wait")
     assert (ran.code, ran.stderr.splitlines()[0]) == (1, "CANCELED")
+    again = modelcar("pipeline", "cancel", run_id)
+    assert (again.code, again.stdout) == (0, f"{run_id} has ended already: CANCELED.\n")
 
 
 def test_who_stops_waiting_does_not_stop_the_run(scripted: Scripted, home: Path) -> None:
