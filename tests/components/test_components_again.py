@@ -82,13 +82,23 @@ def test_an_image_that_was_registered_is_found(alone: Alone, sandbox_place: Plac
 
 
 def test_an_image_that_is_in_git_is_not_committed_again(alone: Alone, sandbox_place: Place) -> None:
+    image = push_image(sandbox_place)
+    first = alone.run("patch_inference_service", **patch_arguments(sandbox_place, image))
+    commits = sandbox_place.commits()
+    again = alone.run("patch_inference_service", **patch_arguments(sandbox_place, image))
+    assert sandbox_place.commits() == commits
+    assert again.outputs["commit"] == first.outputs["commit"] == commits[0]
+    assert record(again)["changed"] is False
+
+
+def test_a_commit_that_an_earlier_attempt_made_is_the_runs(alone: Alone, sandbox_place: Place) -> None:
     arguments = patch_arguments(sandbox_place, push_image(sandbox_place))
     first = alone.run("patch_inference_service", **arguments)
     commits = sandbox_place.commits()
     again = alone.run("patch_inference_service", **arguments)
     assert sandbox_place.commits() == commits
     assert again.outputs["commit"] == first.outputs["commit"] == commits[0]
-    assert record(again)["changed"] is False
+    assert (record(first)["changed"], record(again)["changed"]) == (True, True)
 
 
 def test_a_model_that_was_trained_is_not_trained_again(alone: Alone, sandbox_place: Place, services: Services) -> None:

@@ -165,6 +165,18 @@ def test_a_promotion_that_found_all_done_says_so(
     assert "## Diff" not in told.summary
 
 
+def test_a_commit_that_an_earlier_attempt_made_is_new(
+    promoted: Promoted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = report(promoted, promoted.again, tmp_path, patch={"changed": True, "seconds": 0.4})
+    sentence = (
+        "gitops/stage01-model-serving/application/demo-llama.yaml on main names the new image; Argo CD rolls it out."
+    )
+    assert find_result(capsys.readouterr().out) == sentence
+    assert sentence in told.page.text
+    assert str(promoted.first.push.digest) in told.summary.partition("## Diff")[2].partition("## Links")[0]
+
+
 def test_metrics_are_told_with_their_floors(promoted: Promoted, tmp_path: Path) -> None:
     training = "training: {data: 'file:///data', entryPoint: 'a:b', floors: {loss: at most 2}}\n"
     measured = {"retrain": {"trained": True, "metrics": {"loss": 1.5, "lines": 4.0}, "seconds": 9.0}}

@@ -22,7 +22,7 @@ class Patched(NamedTuple):
 
     Attributes:
         commit: Hash of the commit that carries the image; empty when the manifest had it without a commit of ours.
-        record: For the report.
+        record: For the report; `changed` says whether the commit was made since the run began, in whichever attempt.
     """
 
     commit: str
@@ -70,9 +70,13 @@ def patch_inference_service(
     key = compute_promotion_key(where, provenance, registered)
     with open_repository(target_of(where)) as repository:
         delivered = patch(repository, where, serving, provenance, registered, key)
+    # An attempt before this one may have made the commit: the run found another image in the manifest when it began.
+    changed = delivered.changed or (delivered.commit is not None and serving != uri)
     if delivered.changed:
         say(f"{where.path} on {where.branch}: commit {delivered.commit}\n{delivered.diff}")
+    elif changed:
+        say(f"{where.path} on {where.branch}: commit {delivered.commit} was made since the run began")
     else:
         say(f"{where.path} on {where.branch} says so already: no commit")
-    record = write_record(started, changed=delivered.changed, promotion_key=key)
+    record = write_record(started, changed=changed, promotion_key=key)
     return Patched(delivered.commit or "", record)

@@ -71,6 +71,7 @@ _HINTS = {
 _SUCCESS = ("COMPLETE", "SUCCEEDED")
 """What an exit handler is told of steps that all succeeded (measured: the first; kfp's documentation: the second)."""
 _NOTHING_NEW = "Nothing was new: no byte of the model was read or sent, no model version and no commit was made."
+"""The commit is the run's; the rest is what the last attempt of each step told, for it knows of none before it."""
 
 
 @step("Report")
