@@ -225,7 +225,7 @@ def branches(text: str = "long enough") -> str:
 def failures(counter: str) -> None:
     """A body that fails, what follows it, and what runs all the same."""
     with dsl.ExitHandler(final().set_display_name("Report"), name="body"):
-        failed = fail(sentence="Error: no such model\nName another.", exit_code=2)
+        failed = fail(sentence="Error: no such model\nName another.", exit_code=2).set_retry(2, backoff_duration="30s")
         say(text=failed.output).set_display_name("Follows")
         say(text="independent")
         fall_back(text=failed.output).ignore_upstream_failure()

@@ -23,7 +23,8 @@ run at once, and 4 of a loop without a limit; everything else runs one after the
 in values, as opposed to the pipeline's own text, are left alone, where a server fills some of them in; and a list in
 the middle of a text is written as JSON, where the step fails on a server. A condition
 that cannot be read is refused before the run begins, where a server fails in the middle. A step's exit code is its
-own, where a server's launcher makes each 1.
+own, where a server's launcher makes each 1; and one that ended with 2, its input being at fault, is not tried again,
+where a server does that.
 """
 
 from __future__ import annotations

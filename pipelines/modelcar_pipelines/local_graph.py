@@ -171,7 +171,7 @@ class Graph:
     def pause(self, seconds: float) -> None:
         """Wait before the next attempt, and say so; ends at once when the run is stopped."""
         task = self._task
-        if task.ended is None or self._steps.stopping.is_set():
+        if task.ended is None or task.ended.is_final or self._steps.stopping.is_set():
             return
         wait_s = seconds * self._backoff_factor
         again = f"attempt {task.attempt + 1} of {task.attempts} in {wait_s:g} s"
@@ -242,7 +242,8 @@ class Graph:
 
     def _attempt(self, full_command: Sequence[str], env: Mapping[str, str]) -> bool:
         task = self._task
-        if self._steps.stopping.is_set():
+        # kfp.local asks for every attempt that the pipeline allows; one that is in vain is not begun.
+        if self._steps.stopping.is_set() or (task.ended is not None and task.ended.is_final):
             return False
         task.attempt, task.ended = task.attempt + 1, None
         self._say(task, State.RUNNING)

@@ -66,6 +66,11 @@ class Ended:
     exit_code: int
     message: str
 
+    @property
+    def is_final(self) -> bool:
+        """Whether another attempt would end the same: a step's exit code is 2 when its input is at fault."""
+        return self.exit_code in (0, 2)
+
 
 class Steps:
     """Starts a process for each attempt of each step; several at once, when several threads call.

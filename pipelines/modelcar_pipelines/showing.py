@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from modelcar.steps.note import Note, find_note, find_result, find_skip
@@ -106,8 +107,16 @@ def show_local(done: LocalRun) -> int:
 def _find_told(done: LocalRun, task: str, find: Callable[[str], str | None]) -> list[str]:
     """What the logs of a task say, for each model that it ran for; each sentence once."""
     ended = (one for one in done.tasks.values() if one.task == task and one.state is State.SUCCEEDED)
-    told = (find(done.log(one.path).read_text(encoding="utf-8")) for one in ended)
+    told = (find(_read_log(done.log(one.path))) for one in ended)
     return list(dict.fromkeys(sentence for sentence in told if sentence is not None))
+
+
+def _read_log(path: Path) -> str:
+    """A step's log; empty when it cannot be read, for that is no failure of the run."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _show_end(state: str, results: Sequence[str], notes: list[Note], others: list[str]) -> None:

@@ -66,6 +66,15 @@ def test_a_retried_step_is_told_attempt_by_attempt(failed: Told) -> None:
     ]
 
 
+def test_a_step_whose_input_is_at_fault_is_not_tried_again(failed: Told) -> None:
+    events = [event for event in failed.events if event.path == f"{BODY}/fail"]
+    assert [(event.state, event.attempt, event.exit_code) for event in events] == [
+        (State.RUNNING, 1, None),
+        (State.FAILED, 1, 2),
+    ]
+    assert failed.run.log(f"{BODY}/fail").read_text() == "about to fail\n"
+
+
 def test_a_step_fails_when_its_attempts_are_used_up(failed: Told) -> None:
     event = failed.run.tasks[f"{BODY}/raise-error"]
     assert (event.state, event.attempt) == (State.FAILED, 2)
