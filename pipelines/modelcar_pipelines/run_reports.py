@@ -14,6 +14,7 @@ from urllib.parse import quote
 from modelcar.errors import PromotionError
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar_pipelines.connection import Server
+from modelcar_pipelines.run_steps import run_nodes
 from modelcar_pipelines.transport import PLAIN_TEXT
 
 REPORTS = ("report-promotion", "report-skipped", "report-failure")
@@ -42,9 +43,8 @@ def fetch_report(server: Server, run_id: str, form: Literal["page", "summary"] =
         PromotionError: There is no such run.
     """
     answer = server.call(server.runs.run_service_get_run, run_id)
-    details = (answer.run_details.task_details if answer.run_details is not None else None) or ()
     for task in REPORTS:
-        for one in details:
+        for one in run_nodes(answer):
             if one.display_name == task and one.state == "SUCCEEDED":
                 for node in (child.pod_name for child in one.child_tasks or () if child.pod_name):
                     text = read_artifact(server, run_id, node, form)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from modelcar.steps.note import Note, find_note, find_result, find_skip
 from modelcar_pipelines.arguments import check_promotion, refuse_expansions
 from modelcar_pipelines.connection import Server
-from modelcar_pipelines.events import State, TaskEvent
+from modelcar_pipelines.events import TaskEvent
 from modelcar_pipelines.failures import NotFound, Refused
 from modelcar_pipelines.parameters import check_parameters
 from modelcar_pipelines.run_reports import read_log
+from modelcar_pipelines.run_steps import Follower, find_steps, run_nodes
 from modelcar_pipelines.upload import Version, describe_missing, find_pipeline, list_versions
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
@@ -193,10 +194,10 @@ def follow(
     Raises:
         PromotionError: The run is gone, or the server does not answer for long.
     """
-    follower: _Follower | None = None
+    follower: Follower | None = None
     while True:
         answer = _get(server, run_id)
-        follower = follower or _Follower(_find_steps(server, answer), tell)
+        follower = follower or Follower(find_steps(_find_spec(server, answer)), tell)
         follower.look(answer)
         if answer.state in ENDED:
             return _outcome(server, answer, follower)
@@ -210,12 +211,12 @@ def look(server: Server, run_id: str) -> Outcome:
         PromotionError: There is no such run.
     """
     answer = _get(server, run_id)
-    follower = _Follower(_find_steps(server, answer), lambda _: None)
+    follower = Follower(find_steps(_find_spec(server, answer)), lambda _: None)
     follower.look(answer)
     return _outcome(server, answer, follower)
 
 
-def _outcome(server: Server, answer: Any, follower: _Follower) -> Outcome:
+def _outcome(server: Server, answer: Any, follower: Follower) -> Outcome:
     failures = tuple(_find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
     skipped, results = "", tuple[str, ...]()
     if answer.state == "SUCCEEDED":
@@ -225,90 +226,20 @@ def _outcome(server: Server, answer: Any, follower: _Follower) -> Outcome:
     return Outcome(_run(answer), follower.tasks, failures, skipped, url, follower.seconds, results)
 
 
-class _Follower:
-    """Tells each change of a run's steps once; steps of one name, as in loops, are counted.
-
-    Attributes:
-        tasks: The last event of each step, by path.
-        seconds: That each step took which has ended, by path.
-    """
-
-    def __init__(self, titles: Mapping[str, str], tell: Callable[[TaskEvent], None]) -> None:
-        self._titles, self._tell = titles, tell
-        self._numbers: dict[str, int] = {}
-        self._counts: dict[str, int] = {}
-        self.tasks: dict[str, TaskEvent] = {}
-        self.seconds: dict[str, float] = {}
-
-    def look(self, answer: Any) -> None:
-        """Take a look at the run as the server has it now."""
-        begun = [one for one in _details(answer) if one.display_name in self._titles and one.state in _STATES]
-        # The server tells whole seconds; of one second, the pipeline tells what came first.
-        order = list(self._titles)
-        for one in sorted(begun, key=lambda one: (one.start_time or one.create_time, order.index(one.display_name))):
-            event = self._event(one, _STATES[one.state])
-            known = self.tasks.get(event.path)
-            if known is None and event.state in (State.SUCCEEDED, State.FAILED):
-                self._tell(replace(event, at=one.start_time or event.at, state=State.RUNNING))
-            if known is None or known.state != event.state:
-                self.tasks[event.path] = event
-                if event.state in (State.SUCCEEDED, State.FAILED):
-                    self.seconds[event.path] = (event.at - (one.start_time or event.at)).total_seconds()
-                self._tell(event)
-
-    def _event(self, one: Any, state: State) -> TaskEvent:
-        name = one.display_name
-        if one.task_id not in self._numbers:
-            self._counts[name] = self._numbers[one.task_id] = self._counts.get(name, 0) + 1
-        number = self._numbers[one.task_id]
-        suffix = f" {number}" if number > 1 else ""
-        ended = one.end_time if state is not State.RUNNING else None
-        at = ended or one.start_time or one.create_time
-        return TaskEvent(at, name, f"{name}{suffix}", f"{self._titles[name]}{suffix}", state)
-
-
-def _details(answer: Any) -> list[Any]:
-    """Nodes of the run's workflow, which are tasks, drivers and what holds them."""
-    return list((answer.run_details.task_details if answer.run_details is not None else None) or ())
-
-
-def _find_steps(server: Server, answer: Any) -> dict[str, str]:
-    """Titles of the tasks that run something, by their names in the pipeline, in the order in which they can run."""
+def _find_spec(server: Server, answer: Any) -> Mapping[str, Any]:
+    """The PipelineSpec that a run runs."""
     spec = answer.pipeline_spec
     reference = answer.pipeline_version_reference
     if spec is None and reference is not None:
         version = Version(reference.pipeline_id, reference.pipeline_version_id, "", datetime.now(UTC))
         spec = read_spec(server, version)
-    spec = (spec or {}).get("pipeline_spec", spec or {})
-    return dict(_walk(spec.get("root", {}), spec.get("components", {})))
-
-
-def _walk(component: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    left = dict(component.get("dag", {}).get("tasks", {}))
-    while left:
-        ready = [name for name, task in left.items() if not set(task.get("dependentTasks", ())) & left.keys()]
-        for name in ready or list(left):  # a circle would be the server's to refuse
-            task = left.pop(name)
-            inner = components.get(task["componentRef"]["name"], {})
-            if "executorLabel" in inner:
-                yield name, task.get("taskInfo", {}).get("name", name)
-            yield from _walk(inner, components)
-
-
-_STATES = {
-    "RUNNING": State.RUNNING,
-    "SUCCEEDED": State.SUCCEEDED,
-    "CACHED": State.SUCCEEDED,
-    "FAILED": State.FAILED,
-    "ERROR": State.FAILED,
-    "SKIPPED": State.SKIPPED,
-    "OMITTED": State.SKIPPED,
-}
+    found: Mapping[str, Any] = (spec or {}).get("pipeline_spec", spec or {})
+    return found
 
 
 def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
     """What failed steps wrote at the end of their logs, as far as the server keeps those, oldest first."""
-    failed = [one for one in _details(answer) if one.state in ("FAILED", "ERROR")]
+    failed = [one for one in run_nodes(answer) if one.state in ("FAILED", "ERROR")]
     failed.sort(key=lambda one: one.start_time or one.create_time)
     nodes = dict.fromkeys(child.pod_name for one in failed for child in one.child_tasks or () if child.pod_name)
     found: dict[str, Note] = {}
@@ -321,7 +252,7 @@ def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
 
 def _find_told(server: Server, answer: Any, task: str, find: Callable[[str], str | None]) -> tuple[str, ...]:
     """What the logs of a task say, for each model of the run that it ran for; each sentence once."""
-    ended = [one for one in _details(answer) if one.display_name == task and one.state == "SUCCEEDED"]
+    ended = [one for one in run_nodes(answer) if one.display_name == task and one.state == "SUCCEEDED"]
     nodes = [child.pod_name for one in ended for child in one.child_tasks or () if child.pod_name]
     told = (find(read_log(server, answer.run_id, node)) for node in nodes)
     return tuple(dict.fromkeys(sentence for sentence in told if sentence is not None))
@@ -351,6 +282,6 @@ def _was_cancelled(answer: Any) -> bool:
     if answer.state not in ("FAILED", "CANCELED"):
         return False
     step_failed = any(
-        one.state == "FAILED" and (one.display_name or "").startswith("executor") for one in _details(answer)
+        one.state == "FAILED" and (one.display_name or "").startswith("executor") for one in run_nodes(answer)
     )
     return "CANCELED" in (*history, answer.state) or "CANCELING" in history or (None in history and not step_failed)

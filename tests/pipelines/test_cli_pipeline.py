@@ -18,9 +18,11 @@ from cli.command import MODELCAR, Run, modelcar
 from kfp_scripted import BROKEN, DONE, FIRST, Scripted, begin, end, fail, serve_scripted, step
 from kfp_scripted import SPEC as HELLO
 from kfp_server import held, new_fifo
+from modelcar.retry import ATTEMPTS
 from modelcar.spec import parse_spec
-from modelcar.steps.note import SKIPPED, Note
+from modelcar.steps.note import RESULT, SKIPPED, Note
 from modelcar_sandbox.kfp import SteppedClock
+from wsgi_faults import Fault
 
 __all__ = ["few_certificates", "home", "modelcar"]
 
@@ -116,6 +118,24 @@ def test_a_run_that_somebody_cancelled_is_told_so(modelcar: Run, scripted: Scrip
     assert (ran.code, ran.stderr.splitlines()[0]) == (1, "CANCELED")
     again = modelcar("pipeline", "cancel", run_id)
     assert (again.code, again.stdout) == (0, f"{run_id} has ended already: CANCELED.\n")
+
+
+def test_a_server_that_goes_away_ends_the_wait_and_the_way_back_is_told(modelcar: Run, scripted: Scripted) -> None:
+    scripted.faults.add(Fault.answer("GET", "/runs/[^/]+$", 503, headers={"Retry-After": "0"}, times=ATTEMPTS))
+    ran = modelcar(*RUN, "--wait", *do(DONE))
+    (run,) = scripted.api.get("/runs")["runs"]
+    assert (ran.code, ran.stdout) == (1, "")
+    assert f"Error: the pipeline server at {scripted.api.url} answered 503\n" in ran.stderr
+    assert ran.stderr.endswith(
+        f"This does not end the run; modelcar pipeline status {run['run_id']} --wait follows it again.\n"
+    )
+    assert modelcar("pipeline", "status", run["run_id"], "--wait").code == 0
+
+
+def test_a_run_says_what_its_promotion_has_come_to(modelcar: Run, scripted: Scripted) -> None:
+    log: list[object] = ["log", "report-promotion", f"{RESULT}Nothing was new: no commit was made.\n"]
+    ran = modelcar(*RUN, "--wait", *do(log, *step("report-promotion"), DONE))
+    assert (ran.code, ran.stderr.splitlines()[-2]) == (0, "SUCCEEDED: Nothing was new: no commit was made.")
 
 
 def test_who_stops_waiting_does_not_stop_the_run(scripted: Scripted, home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from modelcar.steps.note import RESULT, SKIPPED, Note
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import TaskEvent
 from modelcar_pipelines.failures import NotFound
+from modelcar_pipelines.run_reports import fetch_report
 from modelcar_pipelines.runs import (
     Outcome,
     Run,
@@ -221,6 +223,27 @@ def test_a_run_says_what_its_promotion_has_come_to(place: Place) -> None:
     log: list[object] = ["log", "report-promotion", f"reading\n{RESULT}Nothing was new: no commit was made.\n"]
     outcome = place.run(log, *step("report-promotion"), DONE)
     assert (outcome.results, outcome.skipped) == (("Nothing was new: no commit was made.",), "")
+
+
+def test_a_node_without_a_pod_says_nothing_and_breaks_nothing(place: Place) -> None:
+    log: list[object] = ["log", "report-promotion", f"{RESULT}Nothing was new: no commit was made.\n"]
+    run = place.start(log, *step("report-promotion"), DONE)
+    place.settle()
+    told = place.api.get(f"/runs/{run.run_id}")
+    for detail in told["run_details"]["task_details"]:
+        detail["child_tasks"] = [{"task_id": "none"}, *detail.get("child_tasks", [])]
+    body = json.dumps(told).encode()
+    place.faults.add(Fault.answer("GET", f"/runs/{run.run_id}$", 200, body=body, times=2))
+    assert look(place.server, run.run_id).results == ("Nothing was new: no commit was made.",)
+    assert fetch_report(place.server, run.run_id) is None
+    assert place.faults.fired == 2
+
+
+def test_a_log_that_cannot_be_read_leaves_a_run_without_a_result(place: Place) -> None:
+    place.faults.add(Fault.answer("GET", ":read$", 404, times=9))
+    place.faults.add(Fault.answer("GET", "/log$", 404, times=9))
+    outcome = place.run(["log", "report-promotion", f"{RESULT}done\n"], *step("report-promotion"), DONE)
+    assert (outcome.results, outcome.run.state, outcome.exit_code) == ((), "SUCCEEDED", 0)
 
 
 def test_a_process_that_dies_is_a_failed_run(place: Place) -> None:
