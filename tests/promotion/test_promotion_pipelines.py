@@ -277,7 +277,7 @@ def test_a_failed_step_says_why_in_its_note_and_in_the_report(
 def test_a_step_that_is_tried_again_repeats_nothing_that_was_done(
     run: Run, sandbox_place: Place, services: Services
 ) -> None:
-    services.model_registry.faults.add(Fault.answer("POST", "/artifacts", 403, times=1))
+    services.model_registry.faults.add(Fault.answer("POST", "/artifacts", 501, times=1))
     done = run("promote-model", {"spec": sandbox_place.spec_text()})
     assert done.state is State.SUCCEEDED, done.message
     [attempts] = [event.attempt for event in done.tasks.values() if event.task == "register-model"]
