@@ -50,6 +50,11 @@ class Follower:
                     self.seconds[event.path] = (event.at - (one.start_time or event.at)).total_seconds()
                 self._tell(event)
 
+    @property
+    def running(self) -> bool:
+        """Whether a step has begun and not ended, by the last look."""
+        return any(event.state is State.RUNNING for event in self.tasks.values())
+
     def _event(self, one: Any, state: State) -> TaskEvent:
         name = one.display_name
         if one.task_id not in self._numbers:

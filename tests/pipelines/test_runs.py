@@ -20,6 +20,7 @@ from modelcar_pipelines.events import TaskEvent
 from modelcar_pipelines.failures import NotFound
 from modelcar_pipelines.run_reports import fetch_report
 from modelcar_pipelines.runs import (
+    LOOKS_AFTER_END,
     Outcome,
     Run,
     cancel_run,
@@ -244,6 +245,38 @@ def test_a_log_that_cannot_be_read_leaves_a_run_without_a_result(place: Place) -
     place.faults.add(Fault.answer("GET", "/log$", 404, times=9))
     outcome = place.run(["log", "report-promotion", f"{RESULT}done\n"], *step("report-promotion"), DONE)
     assert (outcome.results, outcome.run.state, outcome.exit_code) == ((), "SUCCEEDED", 0)
+
+
+@pytest.mark.parametrize(("how", "code"), [("SUCCEEDED", 0), ("FAILED", 2)])
+def test_steps_whose_end_the_server_tells_later_than_the_runs_are_told_to_their_end(
+    place: Place, how: str, code: int
+) -> None:
+    run = place.start(["log", "report", str(WRONG)], *begin("report"), ["task", "report", how], ["run", how])
+    place.settle()
+    answer_as_if_running(place, run, times=2)
+    outcome = place.follow(run)
+    assert place.lines == ["Report RUNNING", f"Report {how}"]
+    assert (outcome.tasks["report"].state, outcome.exit_code, place.faults.fired) == (how, code, 2)
+
+
+def test_a_step_that_never_ends_does_not_keep_the_wait_of_an_ended_run(place: Place) -> None:
+    run = place.start(*step("report"), DONE)
+    place.settle()
+    answer_as_if_running(place, run, times=99)
+    outcome = place.follow(run)
+    assert (outcome.run.state, place.lines) == ("SUCCEEDED", ["Report RUNNING"])
+    assert place.faults.fired == 1 + LOOKS_AFTER_END
+
+
+def answer_as_if_running(place: Place, run: Run, times: int) -> None:
+    """Let the server tell of an ended run as the real one does at first: its steps are running."""
+    told = place.api.get(f"/runs/{run.run_id}")
+    for detail in told["run_details"]["task_details"]:
+        if detail["display_name"] == "report":
+            detail["state"] = "RUNNING"
+            del detail["end_time"]
+    body = json.dumps(told).encode()
+    place.faults.add(Fault.answer("GET", f"/runs/{run.run_id}$", 200, body=body, times=times))
 
 
 def test_a_process_that_dies_is_a_failed_run(place: Place) -> None:
