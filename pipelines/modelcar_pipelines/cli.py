@@ -23,10 +23,10 @@ from modelcar_pipelines.options import (
 )
 
 if TYPE_CHECKING:
-    from modelcar_pipelines.catalog import Compiled
     from modelcar_pipelines.connection import Server
     from modelcar_pipelines.events import TaskEvent
     from modelcar_pipelines.runs import Outcome
+    from modelcar_pipelines.sizes import TrainingSize
 
 
 @click.group("pipeline")
@@ -48,14 +48,15 @@ def pipeline() -> None:
     show_default=True,
     help="Where the files are.",
 )
-def compile_command(names: tuple[str, ...], *, check: bool, directory: Path, **sizes: Any) -> None:
+def compile_command(names: tuple[str, ...], *, check: bool, directory: Path, **what: Any) -> None:
     """Write pipelines as Kubeflow Pipelines takes them.
 
     Without NAMES, all pipelines of this package.
     """
+    from modelcar_pipelines.catalog import compile_pipelines
     from modelcar_pipelines.compiled_files import find_drift, write_files
 
-    pipelines = _compile(names, **sizes)
+    pipelines = compile_pipelines(names, **what)
     if check:
         drift = find_drift(pipelines, directory)
         for one in drift:
@@ -64,7 +65,8 @@ def compile_command(names: tuple[str, ...], *, check: bool, directory: Path, **s
             paths = ", ".join(str(one.path) for one in drift)
             click.echo(f"Not what the source gives: {paths}. modelcar pipeline compile writes them anew.", err=True)
             raise SystemExit(1)
-        click.echo(f"{len(pipelines)} pipelines in {directory} are what the source gives.", err=True)
+        ones = "1 pipeline" if len(pipelines) == 1 else f"{len(pipelines)} pipelines"
+        click.echo(f"{directory} is up to date with the source: {ones}.", err=True)
         return
     written = write_files(pipelines, directory)
     for compiled in pipelines:
@@ -84,9 +86,7 @@ def upload_command(
     *,
     image: str | None,
     workspace_size: str | None,
-    train_memory: str | None,
-    train_cpu: str | None,
-    train_gpus: int | None,
+    training: TrainingSize,
     as_json: bool,
     **where: Any,
 ) -> None:
@@ -94,9 +94,10 @@ def upload_command(
 
     What is there is not sent. Without NAMES, all pipelines of this package.
     """
+    from modelcar_pipelines.catalog import compile_pipelines
     from modelcar_pipelines.upload import upload
 
-    pipelines = _compile(names, image, workspace_size, train_memory, train_cpu, train_gpus)
+    pipelines = compile_pipelines(names, image, workspace_size, training)
     server = open_server(**where)
     done = {compiled.name: upload(server, compiled) for compiled in pipelines}
     if as_json:
@@ -143,11 +144,12 @@ def run_command(
     if directory is not None or image is not None:
         raise click.UsageError("--dir and --image go with --local; upload takes --image, too.")
     from modelcar_pipelines.arguments import gather
-    from modelcar_pipelines.runs import default_run_name, find_latest, read_spec, start_run
+    from modelcar_pipelines.runs import default_run_name, start_run
     from modelcar_pipelines.showing import StepLines, show_outcome
+    from modelcar_pipelines.versions import find_version, read_spec
 
     server = open_server(**where)
-    version = find_latest(server, name)
+    version = find_version(server, name)
     values = gather(read_spec(server, version), specs=specs, pairs=pairs)
     run = start_run(server, version, values, run_name or default_run_name(name))
     click.echo(f"{run.name}: run {run.run_id} of {version.name}\n{server.run_url(run.run_id)}", err=True)
@@ -194,7 +196,7 @@ def list_command(*, count: int, as_json: bool, **where: Any) -> None:
     """List the pipelines of the server, and its newest runs."""
     from modelcar_pipelines.runs import list_runs
     from modelcar_pipelines.showing import describe_run, show_lists
-    from modelcar_pipelines.upload import list_pipelines
+    from modelcar_pipelines.versions import list_pipelines
 
     server = open_server(**where)
     pipelines = list_pipelines(server)
@@ -238,20 +240,6 @@ def cancel_command(run_id: str, **where: Any) -> None:
 
     state = cancel_run(open_server(**where), run_id).state
     click.echo(f"{run_id} has ended already: {state}." if state in ENDED else f"{run_id} is being cancelled.")
-
-
-def _compile(
-    names: tuple[str, ...],
-    image: str | None,
-    workspace_size: str | None,
-    train_memory: str | None,
-    train_cpu: str | None,
-    train_gpus: int | None,
-) -> list[Compiled]:
-    from modelcar_pipelines.catalog import compile_pipelines
-    from modelcar_pipelines.sizes import TrainingSize
-
-    return compile_pipelines(names, image, workspace_size, TrainingSize(train_memory, train_cpu, train_gpus))
 
 
 def _follow(server: Server, run_id: str, tell: Callable[[TaskEvent], None]) -> Outcome:

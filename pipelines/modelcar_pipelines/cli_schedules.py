@@ -45,12 +45,12 @@ def schedule_command(
     Runs that are active go on. At the wrong one of two hours, where clocks change, a run ends at once.
     """
     from modelcar_pipelines.arguments import gather
-    from modelcar_pipelines.runs import read_spec
-    from modelcar_pipelines.schedule_plan import ScheduleRequest, find_version
+    from modelcar_pipelines.schedule_plan import ScheduleRequest
     from modelcar_pipelines.schedules import schedule
+    from modelcar_pipelines.versions import find_version, read_spec
 
     server = open_server(**where)
-    values = gather(read_spec(server, find_version(server, pipeline, version)[1]), specs=specs, pairs=pairs)
+    values = gather(read_spec(server, find_version(server, pipeline, version)), specs=specs, pairs=pairs)
     request = ScheduleRequest(pipeline, cron, zone, values, version, name, service_account, server_zone)
     done = schedule(server, request, _surroundings())
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ image_option = click.option("--image", metavar="REF", help="Step image instead o
 workspace_option = click.option(
     "--workspace-size", metavar="SIZE", help="Of the volume of runs that have one.  [default: 100Gi]"
 )
-training_options = _options(
+_training_options = _options(
     click.option("--train-memory", metavar="SIZE", help="Of the step that trains, request and limit.  [default: 8Gi]"),
     click.option(
         "--train-cpu", metavar="CORES", help="Of the step that trains, request and limit.  [default: 1, at most 8]"
@@ -51,6 +51,22 @@ training_options = _options(
         "--train-gpus", type=click.IntRange(min=0), metavar="N", help="NVIDIA GPUs that it gets.  [default: 0]"
     ),
 )
+
+
+def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a training's size; the function is given them as one `training`, a TrainingSize."""
+
+    @wraps(function)
+    def gather(
+        *args: Any, train_memory: str | None, train_cpu: str | None, train_gpus: int | None, **others: Any
+    ) -> Any:
+        from modelcar_pipelines.sizes import TrainingSize
+
+        return function(*args, training=TrainingSize(train_memory, train_cpu, train_gpus), **others)
+
+    return _training_options(gather)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")
 
 

@@ -16,7 +16,7 @@ from modelcar_pipelines.failures import NotFound, Refused
 from modelcar_pipelines.parameters import check_parameters
 from modelcar_pipelines.run_reports import read_log
 from modelcar_pipelines.run_steps import Follower, find_steps, run_nodes
-from modelcar_pipelines.upload import Version, describe_missing, find_pipeline, list_versions
+from modelcar_pipelines.versions import Version, read_spec
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
 """States that a run stays in."""
@@ -108,27 +108,6 @@ def start_run(server: Server, version: Version, parameters: Mapping[str, object]
 def default_run_name(name: str) -> str:
     """What people call a run that nobody named: the pipeline and the time."""
     return f"{name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def find_latest(server: Server, name: str) -> Version:
-    """The version that runs when none is named.
-
-    Raises:
-        InvalidInput: The server has no such pipeline, or none of its versions.
-    """
-    pipeline_id = find_pipeline(server, name)
-    versions = list_versions(server, pipeline_id) if pipeline_id is not None else []
-    if not versions:
-        raise describe_missing(server, name)
-    return versions[0]
-
-
-def read_spec(server: Server, version: Version) -> dict[str, Any]:
-    """The PipelineSpec of a version, as an object."""
-    found = server.call(server.pipelines.pipeline_service_get_pipeline_version, version.pipeline_id, version.version_id)
-    spec: dict[str, Any] = found.pipeline_spec
-    inner: dict[str, Any] = spec.get("pipeline_spec", spec)  # with a platform spec beside it
-    return inner
 
 
 def find_run(server: Server, run_id: str) -> Run:

@@ -13,9 +13,8 @@ from modelcar_pipelines.arguments import check_promotion, refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.kfp_cron import KfpCron, parse
 from modelcar_pipelines.parameters import check_parameters, pipeline_parameters
-from modelcar_pipelines.runs import read_spec
 from modelcar_pipelines.schedule_note import content_of
-from modelcar_pipelines.upload import Version, describe_missing, find_pipeline, list_versions
+from modelcar_pipelines.versions import find_version, read_spec
 
 SCHEDULED = "scheduled"
 """The parameter by which a pipeline's first step learns of the schedule, and ends what came at the wrong hour."""
@@ -81,7 +80,7 @@ def make_plan(server: Server, request: ScheduleRequest, now: datetime) -> Schedu
     cron = parse_cron(request.cron)
     scheduled = Scheduled(cron.text, request.zone, request.server_zone)
     expression, exact = say_to_server(cron, scheduled, now)
-    pipeline_id, version = find_version(server, request.pipeline, request.version)
+    version = find_version(server, request.pipeline, request.version)
     ir = read_spec(server, version)
     values = dict(request.parameters)
     if SCHEDULED in values:
@@ -102,7 +101,7 @@ def make_plan(server: Server, request: ScheduleRequest, now: datetime) -> Schedu
     name = _check_name(request.name or request.pipeline)
     body: dict[str, object] = {
         "display_name": name,
-        "pipeline_version_reference": {"pipeline_id": pipeline_id, **pinned},
+        "pipeline_version_reference": {"pipeline_id": version.pipeline_id, **pinned},
         "runtime_config": {"parameters": values},
         "trigger": {"cron_schedule": {"cron": expression}},
         **({"service_account": request.service_account} if request.service_account else {}),
@@ -146,33 +145,6 @@ def announce(kfp_cron: KfpCron, scheduled: Scheduled, after: datetime) -> Iterat
         if fires_at(cron, zone, fire):
             yield fire.astimezone(zone)
         fire = kfp_cron.next_after(fire, server_zone)
-
-
-def find_version(server: Server, pipeline: str, wanted: str | None) -> tuple[str, Version]:
-    """The pipeline's id, and the version that a schedule is pinned to, or that it would run now if to none.
-
-    Args:
-        server: Where.
-        pipeline: Its name there.
-        wanted: The version's name or id; None for the latest.
-
-    Raises:
-        InvalidInput: There is no such pipeline or version.
-        PromotionError: The server does not answer.
-    """
-    pipeline_id = find_pipeline(server, pipeline)
-    versions = list_versions(server, pipeline_id) if pipeline_id is not None else []
-    if pipeline_id is None or not versions:
-        raise describe_missing(server, pipeline)
-    if wanted is None:
-        return pipeline_id, versions[0]
-    for version in versions:
-        if wanted in (version.name, version.version_id):
-            return pipeline_id, version
-    raise InvalidInput(
-        f"{pipeline} has no version {wanted}",
-        hint=f"The latest is {versions[0].name}; leave the version out to run whatever is the latest.",
-    )
 
 
 def _check_name(name: str) -> str:

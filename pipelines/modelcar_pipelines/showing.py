@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelcar_pipelines.local_run import LocalRun
     from modelcar_pipelines.runs import Outcome, Run
     from modelcar_pipelines.schedules import Schedule
-    from modelcar_pipelines.upload import Version
+    from modelcar_pipelines.versions import Version
 
 MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", State.SKIPPED: "○"}
 

@@ -15,38 +15,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from modelcar.errors import InvalidInput, PromotionError
-from modelcar_pipelines.catalog import PIPELINES, Compiled
+from modelcar.errors import PromotionError
+from modelcar_pipelines.catalog import Compiled
 from modelcar_pipelines.connection import Server
-from modelcar_pipelines.failures import Conflict, NotFound
+from modelcar_pipelines.failures import Conflict
+from modelcar_pipelines.versions import Version, find_pipeline, list_versions, read_version
 
 ATTEMPTS = 10
 LONGEST_LAG_S = 30.0
 """How far a server's clock may be behind its own newest version, as with several servers on one database."""
-PAGE = 100
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version of a pipeline on a server.
-
-    Attributes:
-        pipeline_id: Of the pipeline.
-        version_id: Of the version.
-        name: Of the version.
-        created_at: Whole seconds, by the server's clock.
-    """
-
-    pipeline_id: str
-    version_id: str
-    name: str
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,58 +97,6 @@ def _until_later(newest: Version, made: Version | None) -> float:
     return lag_s + 1 + random.random()  # noqa: S311 - jitter, not cryptography
 
 
-def find_pipeline(server: Server, name: str) -> str | None:
-    """The id of a pipeline; None when the server has none of that name."""
-    try:
-        found = server.call(server.pipelines.pipeline_service_get_pipeline_by_name, name)
-    except NotFound:
-        return None
-    return str(found.pipeline_id)
-
-
-def describe_missing(server: Server, name: str) -> InvalidInput:
-    """That the server has no such pipeline, as an error to raise: one of ours can be uploaded, another is a slip."""
-    ours = f"modelcar pipeline upload {name}"
-    return InvalidInput(
-        f"{server.url} has no pipeline {name}",
-        hint=ours
-        if name in PIPELINES
-        else f"modelcar pipeline list says what it has; ours are {', '.join(PIPELINES)}.",
-    )
-
-
-def list_versions(server: Server, pipeline_id: str) -> list[Version]:
-    """All versions of a pipeline; the first is the one that runs where none is named."""
-    versions: list[Version] = []
-    token = ""
-    while True:
-        page = server.call(
-            server.pipelines.pipeline_service_list_pipeline_versions,
-            pipeline_id,
-            page_token=token,
-            page_size=PAGE,
-            sort_by="created_at desc",
-        )
-        versions += [_version(one) for one in page.pipeline_versions or ()]
-        token = page.next_page_token or ""
-        if not token:
-            return sorted(versions, key=lambda one: (one.created_at, one.version_id), reverse=True)
-
-
-def list_pipelines(server: Server) -> list[tuple[str, Version | None]]:
-    """All pipelines of the server by name, each with the version that runs where none is named."""
-    found: list[tuple[str, Version | None]] = []
-    token = ""
-    while True:
-        page = server.call(server.pipelines.pipeline_service_list_pipelines, page_token=token, page_size=PAGE)
-        for one in page.pipelines or ():
-            versions = list_versions(server, one.pipeline_id)
-            found.append((str(one.display_name), versions[0] if versions else None))
-        token = page.next_page_token or ""
-        if not token:
-            return sorted(found, key=lambda entry: entry[0])
-
-
 def _ensure_pipeline(server: Server, compiled: Compiled) -> str:
     found = find_pipeline(server, compiled.name)
     if found is not None:
@@ -196,7 +125,7 @@ def _upload_version(server: Server, compiled: Compiled, pipeline_id: str, name: 
         except Conflict:
             log.debug("%s of %s was uploaded by somebody else", name, compiled.name)
             return None
-    return _version(made)
+    return read_version(made)
 
 
 def _has_content(version: Version, compiled: Compiled) -> bool:
@@ -211,12 +140,3 @@ def _free_name(compiled: Compiled, versions: list[Version]) -> str:
         count += 1
         name = f"{compiled.content_name}-{count}"
     return name
-
-
-def _version(answer: Any) -> Version:
-    return Version(
-        str(answer.pipeline_id),
-        str(answer.pipeline_version_id),
-        str(answer.display_name),
-        answer.created_at,
-    )

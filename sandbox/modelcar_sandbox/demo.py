@@ -19,9 +19,10 @@ from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
 from modelcar_pipelines.compiled_files import write_files
 from modelcar_pipelines.connection import Server, connect
 from modelcar_pipelines.run_reports import fetch_report
-from modelcar_pipelines.runs import find_latest, follow, start_run
+from modelcar_pipelines.runs import follow, start_run
 from modelcar_pipelines.showing import StepLines
 from modelcar_pipelines.upload import upload
+from modelcar_pipelines.versions import find_version
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 
@@ -103,7 +104,7 @@ def _run(console: Console, server: Server, sandbox: Sandbox) -> str:
     """Run the pipeline on the sandbox's spec, as the command does; returns its report as Markdown."""
     _command(console, f"modelcar pipeline run {PIPELINE} --spec {DIRECTORY / sandbox.promotion_spec.name} --wait")
     values: dict[str, object] = {SPEC: read_spec_text(sandbox.promotion_spec)}
-    run = start_run(server, find_latest(server, PIPELINE), values, PIPELINE)
+    run = start_run(server, find_version(server, PIPELINE), values, PIPELINE)
     outcome = follow(server, run.run_id, StepLines(sys.stdout))
     for note in outcome.failures:
         _say(console, f"{note.step}: {note.message}")

@@ -251,7 +251,7 @@ def test_compiling_writes_what_is_not_there_and_check_writes_nothing(modelcar: R
     assert modelcar(*words).stdout == f"{path}  written\n"
     assert modelcar(*words).stdout == f"{path}  unchanged\n"
     good = modelcar(*words, "--check")
-    assert (good.code, good.stdout, good.stderr) == (0, "", "1 pipelines in out are what the source gives.\n")
+    assert (good.code, good.stdout, good.stderr) == (0, "", "out is up to date with the source: 1 pipeline.\n")
     path.write_text(path.read_text().replace("promote-models", "promote-models2", 1))
     assert modelcar(*words, "--check").code == 1
 

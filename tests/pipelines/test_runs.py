@@ -25,13 +25,13 @@ from modelcar_pipelines.runs import (
     Run,
     cancel_run,
     default_run_name,
-    find_latest,
     find_run,
     follow,
     list_runs,
     look,
     start_run,
 )
+from modelcar_pipelines.versions import find_version
 from wsgi_faults import Fault
 
 FULL = Note("Build and push", "the registry is full", "Delete images.", 1)
@@ -47,7 +47,7 @@ class Place:
         self.told: list[TaskEvent] = []
 
     def start(self, *do: list[object], **parameters: object) -> Run:
-        return start_run(self.server, find_latest(self.server, "hello"), {"do": list(do), **parameters}, "a run")
+        return start_run(self.server, find_version(self.server, "hello"), {"do": list(do), **parameters}, "a run")
 
     def follow(self, run: Run, *at_wait: Callable[[], object]) -> Outcome:
         """Follow a run; at each wait the next of these happens, and then the run comes to its end."""
@@ -97,7 +97,7 @@ def test_a_run_without_a_name_is_called_after_pipeline_and_time() -> None:
 )
 def test_what_cannot_reach_a_step_starts_nothing(place: Place, parameters: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInput) as raised:
-        start_run(place.server, find_latest(place.server, "hello"), parameters, "a run")
+        start_run(place.server, find_version(place.server, "hello"), parameters, "a run")
     assert str(raised.value).startswith(message)
     assert "runs" not in place.api.get("/runs")
 
@@ -387,7 +387,7 @@ def test_runs_are_listed_newest_first_and_not_all(place: Place) -> None:
 
 
 def test_a_run_that_was_started_with_its_pipeline_is_followed_as_well(place: Place) -> None:
-    spec = place.api.get(f"/pipelines/{find_latest(place.server, 'hello').pipeline_id}/versions")
+    spec = place.api.get(f"/pipelines/{find_version(place.server, 'hello').pipeline_id}/versions")
     body = {
         "display_name": "theirs",
         "pipeline_spec": spec["pipeline_versions"][0]["pipeline_spec"],

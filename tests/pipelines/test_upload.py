@@ -24,8 +24,8 @@ from modelcar.errors import PipelineServerError, PromotionError
 from modelcar_pipelines.catalog import Compiled
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.failures import Conflict, Refused
-from modelcar_pipelines.runs import find_latest
-from modelcar_pipelines.upload import Uploaded, find_pipeline, list_pipelines, list_versions, upload
+from modelcar_pipelines.upload import Uploaded, upload
+from modelcar_pipelines.versions import find_pipeline, find_version, list_pipelines, list_versions
 from modelcar_sandbox.kfp import PipelineServer, SteppedClock
 from modelcar_sandbox.service import Service
 from wsgi_faults import Fault, Faults, Recorder
@@ -148,7 +148,7 @@ def test_the_first_upload_makes_the_pipeline_and_a_version_that_is_named_by_its_
     done = place.upload(1)
     assert (done.created, [done.version.name]) == (True, place.names(1))
     assert place.versions() == place.names(1)
-    assert find_latest(place.server(), place.name) == done.version
+    assert find_version(place.server(), place.name) == done.version
     found = place.api.get(f"/pipelines/{done.version.pipeline_id}")
     assert (found["name"], found["display_name"]) == (place.name, place.name)
 
@@ -187,7 +187,7 @@ def test_of_two_contents_in_one_second_the_later_one_is_the_latest_and_alone_in_
     place.upload(1)
     done = place.upload(2)
     assert done.version.name in {place.names(2)[0], f"{place.names(2)[0]}-2"}
-    assert find_latest(place.server(), place.name) == done.version
+    assert find_version(place.server(), place.name) == done.version
     assert (place.latest(), place.alone()) == (done.version.name, True)
     assert place.upload(2).created is False
 
@@ -203,7 +203,7 @@ def test_a_tie_that_somebody_left_is_resolved(place: Place) -> None:
         first = place.upload(1)
     else:
         pytest.skip("the server is too slow for two uploads in one second")
-    assert place.latest() == find_latest(place.server(), place.name).name
+    assert place.latest() == find_version(place.server(), place.name).name
     done = place.upload(1)
     assert (done.created, place.latest(), place.alone()) == (True, done.version.name, True)
 
@@ -291,9 +291,22 @@ def test_a_pipeline_without_versions_cannot_run(place: Place) -> None:
     with pytest.raises(Death):
         upload(Watched(place.api.url, upload_pipeline_version=die), place.content(1), place.wait)
     with pytest.raises(PromotionError) as raised:
-        find_latest(place.server(), place.name)
+        find_version(place.server(), place.name)
     assert str(raised.value) == f"{place.api.url} has no pipeline {place.name}"
     assert (place.name, None) in list_pipelines(place.server())
+
+
+def test_the_latest_is_found_without_reading_all_versions(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelcar_pipelines.versions.PAGE", 2)
+    done = [place.upload(number) for number in (1, 2, 3)]
+    assert place.versions() == place.names(1, 2, 3)
+    if place.recorder is not None:
+        place.recorder.clear()
+    assert find_version(place.server(), place.name) == done[-1].version
+    assert (place.name, done[-1].version) in list_pipelines(place.server())
+    if place.recorder is not None:
+        asked = place.recorder.seen("GET", "/versions$")
+        assert len([one for one in asked if done[-1].version.pipeline_id in one.path]) == 2
 
 
 def together(*calls: Callable[[], Any]) -> list[Any]:
@@ -321,7 +334,7 @@ def test_of_ten_contents_at_once_one_is_the_latest_and_alone_in_its_second(busy_
     latest = busy_place.latest()
     assert latest in {one.version.name for one in done}
     assert busy_place.alone()
-    assert latest == find_latest(busy_place.server(), busy_place.name).name
+    assert latest == find_version(busy_place.server(), busy_place.name).name
 
 
 WORKER = """

@@ -17,7 +17,8 @@ from interleaving import DEATHS, OneOfTwo, Turns
 from kfp_server import SPEC, Api, serve
 from modelcar_pipelines.catalog import Compiled
 from modelcar_pipelines.connection import Server
-from modelcar_pipelines.upload import Uploaded, Version, find_pipeline, list_versions, upload
+from modelcar_pipelines.upload import Uploaded, upload
+from modelcar_pipelines.versions import Version, find_pipeline, list_versions
 from modelcar_sandbox.kfp import SteppedClock
 
 NAMES = (f"upload-{number}" for number in itertools.count())

@@ -14,10 +14,11 @@ from modelcar_pipelines.notebook.live import LiveRun
 from modelcar_pipelines.notebook.plans import PromotionPlan, TrainingPlan, make_plan
 from modelcar_pipelines.notebook.runs import PipelineRun, PipelineRuns, RunFailed, show_run
 from modelcar_pipelines.notebook.schedules import PipelineSchedule, PipelineSchedules
-from modelcar_pipelines.runs import Run, cancel_run, default_run_name, find_latest, follow, list_runs, look, start_run
+from modelcar_pipelines.runs import Run, cancel_run, default_run_name, follow, list_runs, look, start_run
 from modelcar_pipelines.schedule_plan import ScheduleRequest
 from modelcar_pipelines.schedules import list_schedules, pause, resume, schedule, unschedule
-from modelcar_pipelines.upload import Version, find_pipeline, upload
+from modelcar_pipelines.upload import upload
+from modelcar_pipelines.versions import Version, find_pipeline, find_version
 
 
 class Pipelines:
@@ -186,7 +187,7 @@ class Pipelines:
         """The latest version; of this package when the server has none."""
         if pipeline in PIPELINES and find_pipeline(self.server, pipeline) is None:
             return upload(self.server, compile_pipeline(pipeline)).version
-        return find_latest(self.server, pipeline)
+        return find_version(self.server, pipeline)
 
 
 def connect(**where: Any) -> Pipelines:
