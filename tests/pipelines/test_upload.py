@@ -298,7 +298,10 @@ def test_a_pipeline_without_versions_cannot_run(place: Place) -> None:
 
 def test_the_latest_is_found_without_reading_all_versions(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelcar_pipelines.versions.PAGE", 2)
-    done = [place.upload(number) for number in (1, 2, 3)]
+    done = []
+    for number in (1, 2, 3):
+        place.wait(1)  # each in a second of its own
+        done.append(place.upload(number))
     assert place.versions() == place.names(1, 2, 3)
     if place.recorder is not None:
         place.recorder.clear()
