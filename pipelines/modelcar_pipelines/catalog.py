@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from modelcar.errors import InvalidInput
-from modelcar.reference import ImageReference
 from modelcar_pipelines.pipeline_file import PipelineFile, parse_pipeline
 from modelcar_pipelines.sizes import TrainingSize, check_volume_size
+from modelcar_pipelines.step_image import resolve_image
 
 PIPELINES: Mapping[str, str] = {
     "promote-model": "modelcar_pipelines.promote_model:promote_model",
@@ -69,10 +69,13 @@ def compile_pipelines(
     Sizes are for the pipelines among them that have a volume or a training; see `compile_pipeline`.
 
     Raises:
-        InvalidInput: There is no such pipeline, a size is none, or one is given that no pipeline among them has.
+        InvalidInput: There is no such pipeline or image, a size is none, or one is given that no pipeline among them
+            has.
         InvalidReference: The image is none.
+        PromotionError: The cluster cannot be asked for the image's digest.
     """
     chosen = tuple(names) or tuple(PIPELINES)
+    image = resolve_image(image) if image is not None else None  # once, so that all of them name the same
     compiled = [compile_pipeline(name, image, workspace_size, training) for name in chosen]
     if workspace_size is not None:
         _check_has("volume", ["--workspace-size"], chosen, WITH_VOLUME)
@@ -88,13 +91,15 @@ def compile_pipeline(
 
     Args:
         name: One of `PIPELINES`.
-        image: The step image instead of this release's, as `registry/repository` with a tag, a digest or both.
+        image: The step image instead of this release's, as `registry/repository` with a tag, a digest or both; see
+            `resolve_image` for a tag of the cluster's own registry.
         workspace_size: Of the run's volume, where the pipeline has one, as Kubernetes writes it: `300Gi`.
         training: Of the step that trains, where the pipeline has one.
 
     Raises:
-        InvalidInput: There is no such pipeline, or the size is none.
+        InvalidInput: There is no such pipeline, the size is none, or there is no such image.
         InvalidReference: The image is none.
+        PromotionError: The cluster cannot be asked for the image's digest.
     """
     from kfp import compiler
 
@@ -107,7 +112,7 @@ def compile_pipeline(
         compiler.Compiler().compile(pipeline, str(path))
         text = path.read_text(encoding="utf-8")
     if image is not None:
-        text = text.replace(IMAGE, check_image(image))
+        text = text.replace(IMAGE, resolve_image(image))
     if workspace_size is not None:
         size = check_volume_size(workspace_size)
         text = text.replace(f"        size: {WORKSPACE_SIZE}\n", f"        size: {size}\n")
@@ -136,16 +141,3 @@ def _check_has(what: str, options: Sequence[str], chosen: Sequence[str], having:
             f"{', '.join(options)}: {' and '.join(chosen)} {'has' if len(chosen) == 1 else 'have'} no {what}",
             hint=f"Leave it out, or name {' or '.join(having)}.",
         )
-
-
-def check_image(image: str) -> str:
-    """Let through what pods can pull.
-
-    Raises:
-        InvalidReference: It is no image reference.
-        InvalidInput: It names neither tag nor digest.
-    """
-    reference = ImageReference.parse(image)
-    if reference.tag is None and reference.digest is None:
-        raise InvalidInput(f"{image} names neither tag nor digest", hint=f"Write {image}:0.1.0, or better a digest.")
-    return str(reference)
