@@ -10,7 +10,8 @@ import click
 from modelcar_pipelines.options import json_option, open_server, parameter_options, print_json, server_options
 
 if TYPE_CHECKING:
-    from modelcar_pipelines.schedules import Schedule, Surroundings
+    from modelcar_pipelines.schedule_status import Schedule
+    from modelcar_pipelines.schedules import Surroundings
 
 _wait_option = click.option("--wait", is_flag=True, help="Wait for its active run to end first.")
 
@@ -143,6 +144,7 @@ def _describe(schedule: Schedule) -> dict[str, Any]:
         "pipeline": schedule.pipeline or None,
         "pipeline_id": schedule.pipeline_id,
         "version_id": schedule.version_id or None,
+        "version": schedule.version or None,
         "parameters": dict(schedule.parameters),
         "promotes": describe_promoted(schedule.parameters) or None,
         "paused": schedule.paused,

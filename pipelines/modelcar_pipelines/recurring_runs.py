@@ -135,14 +135,6 @@ def find_active(server: Server, run: RecurringRun, now: datetime) -> str | None:
     return f"a run of {run.name}" if run.fires_within(begin, now) else None
 
 
-def find_pipeline_name(server: Server, pipeline_id: str) -> str:
-    """Name of the pipeline that a recurring run is of; empty when somebody has deleted it."""
-    try:
-        return str(server.call(server.pipelines.pipeline_service_get_pipeline, pipeline_id).display_name)
-    except NotFound:
-        return ""
-
-
 def find_last_start(server: Server, run: RecurringRun) -> datetime:
     """When its newest run was created, or itself when it has none."""
     starts: list[datetime] = [one.created_at for one in _list_runs(server, run)]

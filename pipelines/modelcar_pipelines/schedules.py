@@ -17,16 +17,14 @@ what is resumed after such a time is made anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Literal
 
 from modelcar.errors import InvalidInput, PromotionError
-from modelcar.schedule import Scheduled
 from modelcar_pipelines.connection import Server
-from modelcar_pipelines.kfp_cron import parse
 from modelcar_pipelines.promoted import find_promoted
 from modelcar_pipelines.recurring_runs import (
     RecurringRun,
@@ -37,44 +35,13 @@ from modelcar_pipelines.recurring_runs import (
     find_active,
     find_last_start,
     find_ours,
-    find_pipeline_name,
 )
 from modelcar_pipelines.schedule_note import ScheduleNote
-from modelcar_pipelines.schedule_plan import SHOWN, SchedulePlan, ScheduleRequest, announce, make_plan
+from modelcar_pipelines.schedule_plan import SchedulePlan, ScheduleRequest, make_plan
+from modelcar_pipelines.schedule_status import Schedule, describe_schedule, is_on
 
 ATTEMPTS = 10
 LOOK_EVERY_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A schedule as the server has it.
-
-    Attributes:
-        name: Unique among those that are made by `schedule`.
-        recurring_run_id: Of the recurring run that it is; another one after a change.
-        scheduled: When it fires.
-        kfp_cron: What the server was told.
-        pipeline_id: Of its pipeline.
-        pipeline: Name of its pipeline; empty when that was deleted.
-        version_id: Of the pinned version; empty when the latest runs.
-        parameters: Of its runs.
-        paused: Whether it fires no more until it is resumed.
-        changing: Whether a change of it waits for a run to end, or was interrupted; calling again finishes it.
-        next_fires: The next three in its zone; none while it is paused.
-    """
-
-    name: str
-    recurring_run_id: str
-    scheduled: Scheduled
-    kfp_cron: str
-    pipeline_id: str
-    pipeline: str
-    version_id: str
-    parameters: Mapping[str, object]
-    paused: bool
-    changing: bool
-    next_fires: tuple[datetime, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +103,7 @@ def schedule(server: Server, request: ScheduleRequest, around: Surroundings = Su
         if standing is None:
             raise PromotionError(f"the schedule {plan.name} was removed by somebody else while it was made")
         if standing.note.content == plan.content:
-            return Scheduling(_describe([standing], request.pipeline, around.clock()), action)
+            return Scheduling(describe_schedule(server, [standing], around.clock()), action)
         if standing.note.generation > generation:
             raise PromotionError(
                 f"the schedule {plan.name} was changed by somebody else while it was made",
@@ -148,11 +115,8 @@ def schedule(server: Server, request: ScheduleRequest, around: Surroundings = Su
 def list_schedules(server: Server, around: Surroundings = Surroundings()) -> list[Schedule]:
     """All schedules that were made by `schedule`, by name. Nothing is changed."""
     ours = sorted(find_ours(server), key=lambda one: (one.name, one.rank))
-    pipelines = {
-        pipeline_id: find_pipeline_name(server, pipeline_id) for pipeline_id in {one.pipeline_id for one in ours}
-    }
     standing = [list(same) for _, same in groupby(ours, key=lambda one: one.name)]
-    return [_describe(same, pipelines[same[0].pipeline_id], around.clock()) for same in standing]
+    return [describe_schedule(server, same, around.clock()) for same in standing]
 
 
 def pause(server: Server, name: str, around: Surroundings = Surroundings()) -> Schedule:
@@ -165,7 +129,7 @@ def pause(server: Server, name: str, around: Surroundings = Surroundings()) -> S
     if len(ours) == 1:
         disable(server, ours[0])
         ours = _find(server, name)
-    if len(ours) > 1 and _is_on(ours):
+    if len(ours) > 1 and is_on(ours):
         # Somebody is changing it, and would enable what takes its place.
         _copy(server, ours, on=False)
         for one in ours:
@@ -181,7 +145,7 @@ def resume(server: Server, name: str, around: Surroundings = Surroundings()) -> 
         PromotionError: Somebody removed it meanwhile.
     """
     ours = _find(server, name)
-    if not _is_on(ours):
+    if not is_on(ours):
         if len(ours) == 1 and not ours[0].fires_within(find_last_start(server, ours[0]), around.clock()):
             enable(server, ours[0])
         else:
@@ -235,7 +199,7 @@ def _refuse_other_model(standing: RecurringRun, plan: SchedulePlan) -> None:
 
 def _put(server: Server, plan: SchedulePlan, generation: int, ours: Sequence[RecurringRun]) -> None:
     """Make what was asked for; if something is in its place, disabled."""
-    note = ScheduleNote(plan.scheduled, plan.content, generation, on=not ours or _is_on(ours))
+    note = ScheduleNote(plan.scheduled, plan.content, generation, on=not ours or is_on(ours))
     create(server, plan.body, note, enabled=not ours)
 
 
@@ -244,11 +208,6 @@ def _copy(server: Server, ours: Sequence[RecurringRun], *, on: bool) -> None:
     note = ours[0].note
     new = ScheduleNote(note.scheduled, note.content, note.generation + 1, on)
     create(server, ours[0].body, new, enabled=False)
-
-
-def _is_on(ours: Sequence[RecurringRun]) -> bool:
-    """Whether it fires, or will when a change is finished."""
-    return ours[0].enabled or (len(ours) > 1 and ours[0].note.on)
 
 
 def _settle(server: Server, name: str, around: Surroundings) -> RecurringRun | None:
@@ -316,24 +275,4 @@ def _refuse_active(server: Server, name: str, ours: Sequence[RecurringRun], arou
 
 
 def _look(server: Server, name: str, around: Surroundings) -> Schedule:
-    ours = _find(server, name)
-    return _describe(ours, find_pipeline_name(server, ours[0].pipeline_id), around.clock())
-
-
-def _describe(ours: Sequence[RecurringRun], pipeline: str, now: datetime) -> Schedule:
-    first = ours[0]
-    on = _is_on(ours)
-    fires = announce(parse(first.cron), first.note.scheduled, now) if on else iter(())
-    return Schedule(
-        name=first.name,
-        recurring_run_id=first.recurring_run_id,
-        scheduled=first.note.scheduled,
-        kfp_cron=first.cron,
-        pipeline_id=first.pipeline_id,
-        pipeline=pipeline,
-        version_id=first.version_id,
-        parameters=first.parameters,
-        paused=not on,
-        changing=len(ours) > 1,
-        next_fires=tuple(islice(fires, SHOWN)),
-    )
+    return describe_schedule(server, _find(server, name), around.clock())

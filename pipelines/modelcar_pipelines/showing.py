@@ -17,7 +17,7 @@ from modelcar_pipelines.runs import REPORT_TASK, SKIP_TASK
 if TYPE_CHECKING:
     from modelcar_pipelines.local_run import LocalRun
     from modelcar_pipelines.runs import Outcome, Run
-    from modelcar_pipelines.schedules import Schedule
+    from modelcar_pipelines.schedule_status import Schedule
     from modelcar_pipelines.versions import Version
 
 MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", State.SKIPPED: "○"}
@@ -138,7 +138,7 @@ def note_text(note: Note) -> str:
 def schedule_lines(schedule: Schedule) -> list[str]:
     """A schedule and its next fires."""
     state = "paused" if schedule.paused else "being changed" if schedule.changing else "on"
-    runs = schedule.version_id or "the latest version"
+    runs = schedule.version or schedule.version_id or "the latest version"
     promoted = describe_promoted(schedule.parameters)
     return [
         f"pipeline {schedule.pipeline or schedule.pipeline_id}" + (f" promotes {promoted}" if promoted else ""),

@@ -40,6 +40,23 @@ def find_pipeline(server: Server, name: str) -> str | None:
     return str(found.pipeline_id)
 
 
+def find_pipeline_name(server: Server, pipeline_id: str) -> str:
+    """Name of a pipeline; empty when somebody has deleted it."""
+    try:
+        return str(server.call(server.pipelines.pipeline_service_get_pipeline, pipeline_id).display_name)
+    except NotFound:
+        return ""
+
+
+def find_version_name(server: Server, pipeline_id: str, version_id: str) -> str:
+    """Name of a version; empty when somebody has deleted it."""
+    try:
+        found = server.call(server.pipelines.pipeline_service_get_pipeline_version, pipeline_id, version_id)
+    except NotFound:
+        return ""
+    return read_version(found).name
+
+
 def list_versions(server: Server, pipeline_id: str) -> list[Version]:
     """All versions of a pipeline; the first is the one that runs where none is named."""
     versions, token = _read_page(server, pipeline_id, "")

@@ -304,6 +304,7 @@ def test_what_a_pinned_version_is_given_is_checked_against_its_own_parameters(
     words = ("pipeline", "schedule", "hello", "--cron", "0 2 * * *", "--spec", "spec.yaml", "--param", "text=a")
     assert modelcar(*words, "--version", "newer").stderr.startswith("Error: hello has no parameter text\n")
     assert modelcar(*words, "--version", "hello").stdout.startswith("hello: created\n")
+    assert "(on; runs hello; the server's cron is " in modelcar("pipeline", "schedules").stdout
 
 
 def test_a_schedule_whose_run_is_active_is_not_removed_by_surprise(

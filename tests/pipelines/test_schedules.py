@@ -264,6 +264,13 @@ def test_a_pinned_version_is_kept_when_a_newer_one_comes(place: Place) -> None:
     assert versions == {made.version_id}
 
 
+def test_a_pinned_version_has_a_name_until_somebody_deletes_it(place: Place) -> None:
+    made = schedule(place.server, replace(NIGHTLY, version="hello"), place.around).schedule
+    assert (made.version, bool(made.version_id)) == ("hello", True)
+    place.api.send("DELETE", f"/pipelines/{made.pipeline_id}/versions/{made.version_id}").raise_for_status()
+    assert list_schedules(place.server, place.around) == [replace(made, version="")]
+
+
 def test_schedules_of_several_names_stand_beside_each_other(place: Place) -> None:
     schedule(place.server, NIGHTLY, place.around)
     schedule(place.server, replace(NIGHTLY, name="weekly", cron="@weekly"), place.around)

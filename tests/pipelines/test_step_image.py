@@ -108,7 +108,7 @@ def test_a_cluster_that_does_not_tell_is_named_with_the_way_out(
 
 def test_a_cluster_that_knows_no_image_streams_is_none_of_openshift(canned: Canned, env: dict[str, str]) -> None:
     canned.answers = [Answer(404, b"404 page not found\n", {"Content-Type": "text/plain"})]
-    with pytest.raises(InvalidInput, match="is not that of .*: it has no ImageStreams"):
+    with pytest.raises(InvalidInput, match=": it has no ImageStreams"):
         resolve_image(f"{REGISTRY}/team/step:v1", env)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from modelcar.page import blocks
 from modelcar.page.markup import Html, element
 from modelcar_pipelines.promoted import describe_promoted
-from modelcar_pipelines.schedules import Schedule
+from modelcar_pipelines.schedule_status import Schedule
 from modelcar_pipelines.showing import schedule_lines
 
 _ACTIONS: Final = {
@@ -48,7 +48,7 @@ class PipelineSchedule:
             "Promotes": element("bdi", describe_promoted(one.parameters) or "what its pipeline says"),
             "Fires at": blocks.code(one.scheduled.cron),
             "In the zone": one.scheduled.zone,
-            "Runs": one.version_id or "the version that is the latest then",
+            "Runs": one.version or one.version_id or "the version that is the latest then",
             "The server's cron": blocks.code(one.kfp_cron),
         }
         return blocks.frame(
