@@ -97,7 +97,8 @@ def table(
         element("tr", *(element("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)))
         for row in rows
     )
-    whole = element("table", element("thead", element("tr", *head)), element("tbody", *body))
+    wide = "wide" if len(columns) > 4 else None
+    whole = element("table", element("thead", element("tr", *head)), element("tbody", *body), class_=wide)
     return element("div", whole, class_="scroll")
 
 

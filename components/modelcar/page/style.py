@@ -83,6 +83,9 @@ body.modelcar main { max-width: 1080px; margin: 0 auto; padding: 28px 24px 40px;
 .modelcar td { padding: 4px 12px 4px 0; vertical-align: baseline; border: 0; border-top: 1px solid var(--line);
   text-align: left; background: none; }
 .modelcar td:first-child { width: 32%; }
+.modelcar .wide td:first-child { width: auto; }
+.modelcar .wide td { padding-right: 24px; }
+.modelcar .wide td:last-child { padding-right: 0; }
 .modelcar tbody tr:nth-child(n) { background: none; }
 .modelcar .marked { display: flex; }
 .modelcar .number { text-align: right; white-space: nowrap; width: 1%; padding-left: 12px;

@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Final
 
 from modelcar.page import blocks
-from modelcar.page.markup import Html, element
+from modelcar.page.markup import Html, element, join
 from modelcar_pipelines.promoted import describe_promoted
 from modelcar_pipelines.schedule_status import Schedule
 from modelcar_pipelines.showing import schedule_lines
@@ -74,15 +74,13 @@ class PipelineSchedules(list[PipelineSchedule]):
                 element("bdi", one.name),
                 element("bdi", one.schedule.pipeline or one.schedule.pipeline_id),
                 element("bdi", describe_promoted(one.schedule.parameters)),
-                blocks.code(one.schedule.scheduled.cron),
-                one.schedule.scheduled.zone,
-                _state(one.schedule),
-                f"{one.schedule.next_fires[0]:%a %Y-%m-%d %H:%M}" if one.schedule.next_fires else "",
+                join(blocks.code(one.schedule.scheduled.cron), " ", one.schedule.scheduled.zone),
+                _describe_next(one.schedule),
             )
             for one in self
         ]
-        titles = ("Schedule", "Pipeline", "Promotes", "Fires at", "In the zone", "State", "Next")
-        return blocks.frame(blocks.table(titles, rows))
+        titles = ("Schedule", "Pipeline", "Promotes", "Fires at", "Next")
+        return blocks.frame(blocks.table(titles, rows, numbers=(4,)))
 
 
 def _fires(schedule: Schedule) -> Html:
@@ -93,8 +91,11 @@ def _fires(schedule: Schedule) -> Html:
     return blocks.table(("Day", f"In {schedule.scheduled.zone}", "In UTC"), rows)
 
 
-def _state(schedule: Schedule) -> str:
-    return "paused" if schedule.paused else "being changed" if schedule.changing else "on"
+def _describe_next(schedule: Schedule) -> str:
+    if schedule.paused:
+        return "paused"
+    state = " (being changed)" if schedule.changing else ""
+    return f"{schedule.next_fires[0]:%a %Y-%m-%d %H:%M}{state}" if schedule.next_fires else state.strip()
 
 
 def _describe_state(schedule: Schedule) -> str:
