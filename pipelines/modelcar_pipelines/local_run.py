@@ -48,6 +48,16 @@ class Artifact:
     uri: str
     path: Path
 
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a page that was written."""
+        return self.type == "system.HTML" and self.path.is_file()
+
+    @property
+    def page(self) -> Path:
+        """The same page by a name that browsers know for one."""
+        return self.path.with_suffix(".html")
+
 
 @dataclass(frozen=True)
 class LocalRun:
@@ -139,7 +149,11 @@ def run_locally(
             hint=f"{place.directory / 'engine.log'} has what it printed.",
         )
     outputs = json.loads(place.outputs.read_text(encoding="utf-8")) if place.outputs.exists() else {}
-    return LocalRun(end.state, end.message, place.directory, tasks, outputs)
+    done = LocalRun(end.state, end.message, place.directory, tasks, outputs)
+    for artifact in done.artifacts:
+        if artifact.is_page:
+            shutil.copyfile(artifact.path, artifact.page)
+    return done
 
 
 def _empty(directory: Path | None) -> Path:

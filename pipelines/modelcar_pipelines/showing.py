@@ -96,8 +96,8 @@ def show_local(done: LocalRun) -> int:
     for artifact in done.artifacts:
         # The last step of every run reports failures; that there was none is no report to read.
         empty = done.state is State.SUCCEEDED and artifact.step.endswith("report-failure")
-        if artifact.type == "system.HTML" and artifact.path.exists() and not empty:
-            print(f"report: {artifact.path}")
+        if artifact.is_page and not empty:
+            print(f"report: {artifact.page}")
     print(f"logs: {done.directory / 'logs'}", file=sys.stderr)
     if done.state is State.SUCCEEDED:
         return 0

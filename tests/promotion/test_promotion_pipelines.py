@@ -14,6 +14,7 @@ from modelcar.steps.note import Note, find_note
 from modelcar_pipelines.catalog import compile_pipeline
 from modelcar_pipelines.events import State, TaskEvent
 from modelcar_pipelines.local_run import LocalRun, run_locally
+from modelcar_pipelines.showing import show_local
 from modelcar_sandbox.demo_data import write_demo_data
 from modelcar_sandbox.git_tree import INFERENCE_SERVICE, MANIFEST
 from modelcar_sandbox.hub import Hub
@@ -98,6 +99,17 @@ def test_a_promotion_leaves_image_version_and_commit_and_the_next_one_nothing(
     assert sent(services) == written
     assert not any("/resolve/" in request.path for request in services.hub.recorder.requests[asked:])
     assert "Nothing was new" in report(second, "report-promotion")
+
+
+def test_the_report_of_a_local_run_is_a_page_that_a_browser_opens(
+    run: Run, sandbox_place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run("promote-model", {"spec": sandbox_place.spec_text()})
+    assert show_local(done) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    page = Path(line.removeprefix("report: "))
+    assert page.suffix == ".html"
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_a_promotion_is_given_by_its_fields_as_well(
