@@ -199,6 +199,13 @@ def test_outside_its_interface_there_is_nothing(place: Place) -> None:
     assert (answer.status_code, answer.text) == (404, "404 page not found\n")
 
 
+def test_the_sandbox_says_where_a_runs_link_leads_that_it_has_no_pages(tmp_path: Path) -> None:
+    with serve(tmp_path) as (_, api):
+        answer = requests.get(f"{api.url}/#/runs/details/{NONE}", timeout=60)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    assert "modelcar pipeline status RUN shows" in answer.text
+
+
 def test_an_upload_without_a_file_is_refused_in_the_uploads_words(place: Place) -> None:
     answer = place.api.send("POST", "/pipelines/upload", name="x")
     assert (answer.status_code, set(answer.json())) == (400, {"error_message", "error_details"})

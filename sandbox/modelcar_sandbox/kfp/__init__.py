@@ -31,6 +31,7 @@ Where it is not like the real server:
 - a recurring run whose cron never comes harms no other;
 - the pipeline's structure is not checked before it runs, only that it has a name, a root and the schema's version; its
   literals are not looked at; files are YAML or JSON, not archives;
+- it has no web interface, and says so where people come by a run's link;
 - nothing can be renamed or tagged, runs cannot be retried (501); a namespace is ignored everywhere; nobody has to log
   in; messages of errors are not word for word.
 """

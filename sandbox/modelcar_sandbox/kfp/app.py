@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 BASE: Final = "/apis/v2beta1"
 FILE_FIELD: Final = "uploadfile"
 _JSON: Final = "application/json"
+_NO_PAGES: Final = """\
+This is the sandbox's Kubeflow Pipelines API. It has no web interface: on a cluster, this address shows the run.
+Here, modelcar pipeline status RUN shows the one whose id ends the address.
+"""
 
 Handler = Callable[[Call], dict[str, Any] | bytes]
 
@@ -39,11 +43,16 @@ def _health(_: Call) -> dict[str, Any]:
     return {"commit_sha": "unknown", "tag_name": "unknown", "multi_user": False, "pipeline_store": "database"}
 
 
+def _describe_itself(_: Call) -> bytes:
+    return _NO_PAGES.encode()
+
+
 def _routes() -> Sequence[tuple[str, str, Handler]]:
     pipeline, version = f"{BASE}/pipelines/<pipeline>", f"{BASE}/pipelines/<pipeline>/versions/<version>"
     experiment, run = f"{BASE}/experiments/<experiment>", f"{BASE}/runs/<run>"
     job, node = f"{BASE}/recurringruns/<job>", "runs/<run>/nodes/<node>"
     return (
+        ("GET", "/", _describe_itself),
         ("GET", f"{BASE}/healthz", _health),
         ("POST", f"{BASE}/pipelines", pipelines.create_pipeline),
         ("POST", f"{BASE}/pipelines/upload", pipelines.upload_pipeline),
