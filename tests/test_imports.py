@@ -83,6 +83,7 @@ def at_import_time(node: ast.AST) -> Iterator[ast.AST]:
 MODULES = modules()
 LIBRARY = sorted(name for name in MODULES if name.startswith("modelcar."))
 COMPONENTS = sorted(name for name in MODULES if name.startswith("modelcar_components."))
+SHIM = sorted(name for name in MODULES if name.startswith("modelcar_tekton."))
 PIPELINES = sorted(name for name in MODULES if name.startswith("modelcar_pipelines."))
 ROW = {name: row for row, names in enumerate(ORDER) for name in names}
 
@@ -100,7 +101,7 @@ def test_imports_point_down(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_the_library_imports_nothing_above_it(name: str) -> None:
-    above = {"modelcar_sandbox", "modelcar_components", "modelcar_pipelines", "modelcar_trainer"}
+    above = {"modelcar_sandbox", "modelcar_components", "modelcar_pipelines", "modelcar_tekton", "modelcar_trainer"}
     assert {other.split(".")[0] for other in imports(ast.walk(MODULES[name]))} & above == set()
 
 
@@ -128,6 +129,13 @@ def test_a_components_body_calls_the_steps_of_the_library_and_nothing_else(name:
     bodies = [node for node in ast.walk(MODULES[name]) if isinstance(node, ast.FunctionDef)]
     used = {one for body in bodies for one in imports(ast.walk(body))}
     assert used == ({"modelcar.steps"} if bodies else set())
+
+
+@pytest.mark.parametrize("name", SHIM)
+def test_what_runs_a_step_of_tekton_imports_the_library_and_kfp_where_it_is_used(name: str) -> None:
+    others = packages(imports(ast.walk(MODULES[name]))) - set(sys.stdlib_module_names)
+    assert others <= {"modelcar", "modelcar_tekton", "kfp"}
+    assert packages(imports(at_import_time(MODULES[name]))) & HEAVY == set()
 
 
 @pytest.mark.parametrize("name", PIPELINES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelcar.errors import InvalidInput
-from modelcar_pipelines.local_condition import Condition
+from modelcar_pipelines.condition import Condition
 from modelcar_pipelines.parameters import pipeline_parameters
 
 ELSEWHERE = "Run it on a cluster: `modelcar pipeline run` without `--local`."

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from modelcar_pipelines.condition import Condition
 from modelcar_pipelines.events import Event, State, TaskEvent, now
 from modelcar_pipelines.local_components import python_component
-from modelcar_pipelines.local_condition import Condition
 from modelcar_pipelines.local_process import Ended, Place, Steps
 from modelcar_pipelines.local_values import (
     RunNames,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcar.errors import InvalidInput
-from modelcar_pipelines.local_condition import Condition
+from modelcar_pipelines.condition import Condition
 
 A, B = "inputs.parameter_values['a']", "inputs.parameter_values['pipelinechannel--b-Output']"
 

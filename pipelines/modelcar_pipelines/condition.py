@@ -13,6 +13,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelcar.errors import InvalidInput
@@ -36,6 +37,21 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """An input compared with a constant.
+
+    Attributes:
+        input: Its name.
+        equal: Whether it has to be the constant; else it must not.
+        constant: What it is compared with.
+    """
+
+    input: str
+    equal: bool
+    constant: str | int | float | bool
 
 
 class Condition:
@@ -76,6 +92,32 @@ class Condition:
             return bool(self._decide(self._tree, values))
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"the condition {self.text!r} cannot be decided: {error}") from error
+
+    def terms(self) -> list[Term] | None:
+        """The comparisons that all have to hold; None when the condition is more than that."""
+        return self._terms(self._tree)
+
+    def _terms(self, node: ast.expr) -> list[Term] | None:
+        match node:
+            case ast.BoolOp(op=ast.And(), values=parts):
+                found = [self._terms(part) for part in parts]
+                return None if None in found else [term for terms in found for term in terms or ()]
+            case ast.UnaryOp(op=ast.Not(), operand=part):
+                terms = self._terms(part) or []
+                return [replace(terms[0], equal=not terms[0].equal)] if len(terms) == 1 else None
+            case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as how], comparators=[right]):
+                name, constant = (left, right) if self._input(left) else (right, left)
+                found_input = self._input(name)
+                if found_input is None or not isinstance(constant, ast.Constant):
+                    return None
+                return [Term(found_input, isinstance(how, ast.Eq), constant.value)]  # type: ignore[arg-type]
+        return None
+
+    def _input(self, node: ast.expr) -> str | None:
+        """The input that a node is, also when it is cast to a whole number, which those that are one need."""
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "int":
+            node = node.args[0]
+        return self.inputs[int(node.id.removeprefix("_"))] if isinstance(node, ast.Name) else None
 
     def _translate(self) -> str:
         """The same expression in Python, with a name `_0`, `_1` … where an input is read."""

@@ -1,0 +1,131 @@
+"""One run of a component: its inputs from the environment, its outputs to Tekton's results.
+
+The component is run by Kubeflow Pipelines' own executor, in this process, as its launcher would have it run; only what
+is around it is Tekton's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from modelcar.reference import ImageReference
+from modelcar.steps.ended import PIPELINE_RUN
+from modelcar.steps.note import VARIABLE, find_note
+from modelcar_tekton.contract import FINAL_STATUS, Contract
+from modelcar_tekton.results import DIRECTORY, write_failure, write_results
+from modelcar_tekton.values import decode, encode
+
+INPUT: Final = "INPUT_"
+"""How the variables begin that hold inputs; what follows is the input's name."""
+STATES: Final = {"Succeeded": "SUCCEEDED", "Completed": "SUCCEEDED", "Failed": "FAILED", "None": "RUNNING"}
+"""How the tasks before ended, in Tekton's words and in those of Kubeflow Pipelines.
+
+Source: https://tekton.dev/docs/pipelines/pipelines/#using-aggregate-execution-status
+"""
+IMAGE_URL, IMAGE_DIGEST = "IMAGE_URL", "IMAGE_DIGEST"
+"""Results by which Tekton Chains knows an image that it is to sign.
+
+Source: https://tekton.dev/docs/chains/slsa-provenance/#type-hinting
+"""
+_MODEL, _MARKDOWN = "system.Model", "system.Markdown"
+
+
+def run_step(
+    contract: Contract,
+    timed: Sequence[str] = (),
+    env: MutableMapping[str, str] = os.environ,
+    directory: Path = DIRECTORY,
+) -> None:
+    """Run a component.
+
+    Args:
+        contract: The component.
+        timed: Names of inputs that are the time when the step begins, UTC.
+        env: Holds its inputs, which are taken out.
+        directory: Where Tekton looks for results. A step that fails leaves its note there.
+
+    Raises:
+        InvalidInput: An input is no value of its type, or the outputs have no room.
+        SystemExit: As the component raises it.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelcar-step-") as name:
+        scratch = Path(name)
+        env[VARIABLE] = str(scratch / "note")
+        try:
+            outputs = _execute(contract, _take_inputs(contract, env) | dict.fromkeys(timed, _now()), scratch)
+        except SystemExit:
+            _hand_on_note(scratch / "note", directory)
+            raise
+        values = outputs.get("parameterValues", {})
+        texts = {name: encode(value, f"the output {name}") for name, value in values.items()}
+        write_results(texts | _image_results(contract, outputs.get("artifacts", {})), directory)
+        for name, schema in contract.artifacts.items():
+            if schema == _MARKDOWN:
+                _print(scratch / name)
+
+
+def _take_inputs(contract: Contract, env: MutableMapping[str, str]) -> dict[str, Any]:
+    texts = {name.removeprefix(INPUT): env.pop(name) for name in list(env) if name.startswith(INPUT)}
+    run = env.get(PIPELINE_RUN, "")
+    return {name: _read(contract.parameters[name], text, name, run) for name, text in texts.items()}
+
+
+def _read(kind: str, text: str, name: str, run: str) -> Any:
+    if kind == FINAL_STATUS:
+        state = STATES.get(text, text)
+        return {"state": state, "pipelineJobResourceName": run, "pipelineTaskName": "", "error": {}}
+    return decode(text, kind, f"the input {name}")
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _hand_on_note(file: Path, directory: Path) -> None:
+    note = find_note(file.read_text(encoding="utf-8")) if file.exists() else None
+    if note is not None:
+        write_failure(note, directory)
+
+
+def _execute(contract: Contract, parameters: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
+    """What the component gave, in the words of Kubeflow Pipelines' ExecutorOutput."""
+    from kfp.dsl.executor import Executor
+
+    artifacts = {
+        name: {"artifacts": [{"name": name, "uri": str(scratch / name), "metadata": {}}]} for name in contract.artifacts
+    }
+    order = {
+        "inputs": {"parameterValues": dict(parameters)},
+        "outputs": {
+            "parameters": {name: {"outputFile": str(scratch / "parameters" / name)} for name in contract.outputs},
+            "artifacts": artifacts,
+            "outputFile": str(scratch / "executor_output.json"),
+        },
+    }
+    written = Executor(executor_input=order, function_to_execute=contract.function).execute()
+    outputs: dict[str, Any] = json.loads(Path(written).read_text(encoding="utf-8")) if written else {}
+    return outputs
+
+
+def _image_results(contract: Contract, artifacts: Mapping[str, Any]) -> dict[str, str]:
+    """What Chains needs, of the one output artifact that is a model in an image."""
+    models = [name for name, schema in contract.artifacts.items() if schema == _MODEL]
+    for name in models:
+        for one in artifacts.get(name, {}).get("artifacts", ()):
+            uri = str(one.get("uri", ""))
+            if uri.startswith("oci://") and "@" in uri:
+                image = ImageReference.parse(uri.removeprefix("oci://"))
+                return {IMAGE_URL: f"{image.registry}/{image.repository}", IMAGE_DIGEST: str(image.digest)}
+    return {}
+
+
+def _print(page: Path) -> None:
+    """A page of text at the end of the log, where users of Tekton look."""
+    if page.exists():
+        print(f"\n{page.read_text(encoding='utf-8')}", flush=True)

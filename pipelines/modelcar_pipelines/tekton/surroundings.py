@@ -1,0 +1,129 @@
+"""What a task needs of the cluster, from the platform spec: variables, volumes, time, and what only a run can say.
+
+Source: https://github.com/kubeflow/pipelines/blob/master/kubernetes_platform/proto/kubernetes_executor_config.proto
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelcar_pipelines.tekton.graph import refuse
+
+_KNOWN = frozenset(
+    {
+        "activeDeadlineSeconds",
+        "configMapAsEnv",
+        "configMapAsVolume",
+        "emptyDirMounts",
+        "imagePullSecret",
+        "pvcMount",
+        "secretAsEnv",
+        "secretAsVolume",
+        "tolerations",
+        "nodeSelector",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What one task needs.
+
+    Attributes:
+        env: Variables, as a container has them.
+        volumes: As a pod has them.
+        mounts: As a container has them.
+        timeout_s: After this many seconds it is ended; None when nothing is said.
+        pull_secrets: Names of secrets that pull its image; a Pipeline cannot say these.
+        pod_template: What of the pod a Pipeline cannot say either, as Tekton's pod template has it.
+    """
+
+    env: tuple[Mapping[str, Any], ...]
+    volumes: tuple[Mapping[str, Any], ...]
+    mounts: tuple[Mapping[str, Any], ...]
+    timeout_s: int | None
+    pull_secrets: tuple[str, ...]
+    pod_template: Mapping[str, Any]
+
+
+def read_surroundings(task: str, config: Mapping[str, Any]) -> Surroundings:
+    """What a task needs.
+
+    Args:
+        task: Its name, for errors.
+        config: Of its executor in the platform spec; empty when it needs nothing.
+
+    Raises:
+        InvalidInput: Something that is not compiled.
+    """
+    unknown = sorted(set(config) - _KNOWN)
+    if unknown:
+        raise refuse(task, f"has {unknown[0]}")
+    volumes = dict(_volumes(task, config))
+    node_selector = config.get("nodeSelector", {}).get("labels", {})
+    tolerations = config.get("tolerations", [])
+    template = {
+        **({"nodeSelector": node_selector} if node_selector else {}),
+        **({"tolerations": tolerations} if tolerations else {}),
+    }
+    deadline = config.get("activeDeadlineSeconds")
+    return Surroundings(
+        tuple(_variables(task, config)),
+        tuple({"name": name, **what} for name, (what, _) in volumes.items()),
+        tuple({"name": name, **mount} for name, (_, mount) in volumes.items()),
+        int(deadline) if deadline is not None else None,
+        tuple(_constant(task, one, "secretName") for one in config.get("imagePullSecret", ())),
+        template,
+    )
+
+
+def _variables(task: str, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for kind, key_name, name_name, reference in (
+        ("configMapAsEnv", "configMapKey", "configMapName", "configMapKeyRef"),
+        ("secretAsEnv", "secretKey", "secretName", "secretKeyRef"),
+    ):
+        for one in config.get(kind, ()):
+            for pair in one["keyToEnv"]:
+                source = {"name": _constant(task, one, name_name), "key": pair[key_name], **_optional(one)}
+                yield {"name": pair["envVar"], "valueFrom": {reference: source}}
+
+
+def _volumes(task: str, config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
+    """Name, and what the pod and the container say of it."""
+    for one in config.get("configMapAsVolume", ()):
+        name = _constant(task, one, "configMapName")
+        yield name, ({"configMap": {"name": name, **_optional(one)}}, _mount(one))
+    for one in config.get("secretAsVolume", ()):
+        name = _constant(task, one, "secretName")
+        yield name, ({"secret": {"secretName": name, **_optional(one)}}, _mount(one))
+    for one in config.get("pvcMount", ()):
+        name = _constant(task, one, "constant") if "constant" in one else _constant(task, one, "pvcName")
+        yield name, ({"persistentVolumeClaim": {"claimName": name}}, _mount(one))
+    for one in config.get("emptyDirMounts", ()):
+        what = {key: one[short] for key, short in (("medium", "medium"), ("sizeLimit", "sizeLimit")) if one.get(short)}
+        yield one["volumeName"], ({"emptyDir": what}, _mount(one))
+
+
+def _mount(one: Mapping[str, Any]) -> dict[str, Any]:
+    read_only = {} if "volumeName" in one or "subPath" in one or "pvcNameParameter" in one else {"readOnly": True}
+    sub_path = {"subPath": one["subPath"]} if one.get("subPath") else {}
+    return {"mountPath": one["mountPath"], **sub_path, **read_only}
+
+
+def _optional(one: Mapping[str, Any]) -> dict[str, bool]:
+    return {"optional": True} if one.get("optional") else {}
+
+
+def _constant(task: str, one: Mapping[str, Any], name: str) -> str:
+    """A name that stands in the pipeline; newer compilers write it as a value that a run could give."""
+    given = one.get(f"{name}Parameter") or {}
+    match given:
+        case {"runtimeValue": {"constant": str(constant)}}:
+            return constant
+        case {}:
+            pass
+    if not given and one.get(name):
+        return str(one[name])
+    raise refuse(task, f"takes a {name} that is known only when it runs", "Write its name into the pipeline.")
