@@ -1,12 +1,16 @@
 """Why a run had nothing to do, as a page and as text."""
 
+from typing import NamedTuple
+
 from kfp.dsl import HTML, Markdown, Output
 
 from modelcar_components.step import component
 
 
 @component()
-def report_skipped(page: Output[HTML], summary: Output[Markdown], resolve_record: str):
+def report_skipped(page: Output[HTML], summary: Output[Markdown], resolve_record: str) -> NamedTuple(
+    "Outputs", [("skipped", str)]
+):
     """Report that there was nothing to do now, and why.
 
     Args:
@@ -15,7 +19,8 @@ def report_skipped(page: Output[HTML], summary: Output[Markdown], resolve_record
     Returns:
         page: The report as one HTML page.
         summary: The report as Markdown.
+        skipped: Why there was nothing to do.
     """
     from modelcar import steps
 
-    steps.report_skipped(resolve_record, page=page.path, summary=summary.path)
+    return steps.report_skipped(resolve_record, page=page.path, summary=summary.path)

@@ -41,9 +41,7 @@ def encode(value: Any, name: str) -> str:
     Raises:
         InvalidInput: The text would be too long to reach a step, or it is no text: half of a surrogate pair.
     """
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a pipeline has its whole numbers as fractions
-    text = value if isinstance(value, str) and _is_plain(value) else _write_json(value)
+    text = value if isinstance(value, str) and _is_plain(value) else _write_json(_whole(value))
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -82,6 +80,15 @@ def decode(text: str, kind: str, name: str) -> Any:
 def _is_plain(text: str) -> bool:
     """Whether nothing in the text needs to be written otherwise; a text with lines keeps them."""
     return "$" not in text and not text.startswith('"') and text.replace("\n", "").isprintable()
+
+
+def _whole(value: Any) -> Any:
+    """The same with whole numbers written as such: compiled pipelines have them as fractions."""
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _whole(one) for key, one in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _write_json(value: Any) -> str:

@@ -10,6 +10,7 @@ import click
 
 from modelcar.errors import PipelineServerError
 from modelcar_pipelines.cli_schedules import COMMANDS
+from modelcar_pipelines.cli_tekton import run_on_tekton
 from modelcar_pipelines.compiled_files import DIRECTORY
 from modelcar_pipelines.options import (
     image_option,
@@ -49,29 +50,28 @@ def pipeline() -> None:
     help="Where the files are.",
 )
 def compile_command(names: tuple[str, ...], *, check: bool, directory: Path, **what: Any) -> None:
-    """Write pipelines as Kubeflow Pipelines takes them.
+    """Write pipelines as Kubeflow Pipelines and Tekton take them.
 
     Without NAMES, all pipelines of this package.
     """
     from modelcar_pipelines.catalog import compile_pipelines
-    from modelcar_pipelines.compiled_files import find_drift, write_files
+    from modelcar_pipelines.compiled_files import find_drift, list_files, write_files
 
-    pipelines = compile_pipelines(names, **what)
+    files = list_files(compile_pipelines(names, **what))
     if check:
-        drift = find_drift(pipelines, directory)
+        drift = find_drift(files, directory)
         for one in drift:
             click.echo(one.diff, nl=False)
         if drift:
             paths = ", ".join(str(one.path) for one in drift)
             click.echo(f"Not what the source gives: {paths}. modelcar pipeline compile writes them anew.", err=True)
             raise SystemExit(1)
-        ones = "1 pipeline" if len(pipelines) == 1 else f"{len(pipelines)} pipelines"
+        ones = "1 file" if len(files) == 1 else f"{len(files)} files"
         click.echo(f"{directory} is up to date with the source: {ones}.", err=True)
         return
-    written = write_files(pipelines, directory)
-    for compiled in pipelines:
-        path = directory / f"{compiled.name}.yaml"
-        click.echo(f"{path}  {'written' if path in written else 'unchanged'}")
+    written = write_files(files, directory)
+    for name in files:
+        click.echo(f"{directory / name}  {'written' if directory / name in written else 'unchanged'}")
 
 
 @pipeline.command("upload")
@@ -120,6 +120,8 @@ def upload_command(
 @click.option("--local", is_flag=True, help="Run it in processes of this machine, without a server.")
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="With --local: where the run writes.")
 @click.option("--run-name", help="What people call the run.")
+@click.option("--tekton", is_flag=True, help="Run it on Tekton, in the namespace that the kubeconfig names.")
+@click.option("--dry-run", is_flag=True, help="With --tekton: print the PipelineRun and start nothing.")
 @image_option
 @server_options
 def run_command(
@@ -131,13 +133,23 @@ def run_command(
     local: bool,
     directory: Path | None,
     run_name: str | None,
+    tekton: bool,
+    dry_run: bool,
     image: str | None,
     **where: Any,
 ) -> None:
     """Run the latest version of a pipeline.
 
-    With --local, run the one of this package in processes of this machine.
+    With --local, run the one of this package in processes of this machine; with --tekton, the Pipeline of its name that
+    the namespace has.
     """
+    if tekton:
+        if local or directory is not None or image is not None or run_name is not None:
+            raise click.UsageError("--tekton goes without --local, --dir, --image and --run-name.")
+        run_on_tekton(name, specs, pairs, wait=wait, dry_run=dry_run, **where)
+        return
+    if dry_run:
+        raise click.UsageError("--dry-run goes with --tekton.")
     if local:
         _run_locally(name, specs, pairs, directory, run_name, image, **where)
         return

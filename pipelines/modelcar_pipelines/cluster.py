@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from modelcar import bearer
 from modelcar.bearer import find_proxy
-from modelcar.errors import InvalidInput, PipelineServerAccessDenied, PipelineServerError, PipelineServerNotFound
+from modelcar.errors import (
+    InvalidInput,
+    PipelineServerAccessDenied,
+    PipelineServerError,
+    PipelineServerNotFound,
+    PromotionError,
+)
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.wire import find_causes, find_reason, read_delay
 from modelcar_pipelines.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 _KUBECONFIG: Final = Path(".kube/config")
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_LIMITS: Final = {"_request_timeout": (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)}
 _UNNAMED: Final = "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT"
 
 
@@ -38,7 +46,9 @@ class Cluster:
     token: str = field(repr=False)
     client: Any = field(repr=False)
 
-    def list_objects(self, group: str, version: str, namespace: str, plural: str) -> list[dict[str, Any]] | None:
+    def list_objects(
+        self, group: str, version: str, namespace: str, plural: str, *, label_selector: str = ""
+    ) -> list[dict[str, Any]] | None:
         """The custom resources of a kind in a namespace.
 
         Returns:
@@ -47,41 +57,81 @@ class Cluster:
         Raises:
             PipelineServerError: The cluster refuses, fails, cannot be reached, or is none.
         """
-        return retry(lambda: self._list_once(group, version, namespace, plural), attempts=CONTACT_ATTEMPTS)
-
-    def _list_once(self, group: str, version: str, namespace: str, plural: str) -> list[dict[str, Any]] | None:
-        from kubernetes.client import ApiException, CustomObjectsApi
-        from urllib3.exceptions import HTTPError
-
-        try:
-            answer = CustomObjectsApi(self.client).list_namespaced_custom_object(
-                group, version, namespace, plural, _request_timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-            )
-        except ApiException as error:
-            if error.status == 404 and "page not found" in str(error.body):
-                return None
-            if error.status == 0:  # the client's own word for TLS that failed
-                raise self._describe_connection(error) from error
-            raise self._describe_answer(error, f"{plural}.{group}", namespace) from error
-        except HTTPError as error:
-            raise self._describe_connection(error) from error
-        except ValueError as error:
-            raise self._describe_nonsense() from error
+        where = (group, version, namespace, plural)
+        selector = {"label_selector": label_selector} if label_selector else {}
+        answer = self._call("list", where, lambda api: api.list_namespaced_custom_object(*where, **_LIMITS, **selector))
+        if answer is None:
+            return None
         if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
             raise self._describe_nonsense()
         return list(answer["items"])
 
-    def _describe_answer(self, error: Any, kind: str, namespace: str) -> PipelineServerError:
+    def get_object(self, group: str, version: str, namespace: str, plural: str, name: str) -> dict[str, Any] | None:
+        """One custom resource.
+
+        Returns:
+            None when there is none of that name, or the cluster does not know the kind.
+
+        Raises:
+            PipelineServerError: As for `list_objects`.
+        """
+        where = (group, version, namespace, plural)
+        answer = self._call("get", where, lambda api: api.get_namespaced_custom_object(*where, name, **_LIMITS))
+        return None if answer is None else dict(answer)
+
+    def create_object(self, group: str, version: str, namespace: str, plural: str, body: Mapping[str, Any]) -> None:
+        """Create a custom resource by its name; done as well when an attempt before was not heard to succeed.
+
+        Raises:
+            InvalidInput: The cluster refuses what it is.
+            PipelineServerError: As for `list_objects`; or the cluster does not know the kind.
+        """
+        where = (group, version, namespace, plural)
+        made = self._call("create", where, lambda api: api.create_namespaced_custom_object(*where, body, **_LIMITS))
+        if made is None:
+            raise PipelineServerNotFound(
+                f"the cluster at {self.url} does not know {plural}.{group}",
+                hint="Check which cluster the kubeconfig names.",
+            )
+
+    def _call(self, verb: str, where: tuple[str, str, str, str], send: Callable[[Any], Any]) -> Any:
+        """An answer of the cluster; None when it does not have that."""
+        return retry(lambda: self._call_once(verb, where, send), attempts=CONTACT_ATTEMPTS)
+
+    def _call_once(self, verb: str, where: tuple[str, str, str, str], send: Callable[[Any], Any]) -> Any:
+        from kubernetes.client import ApiException, CustomObjectsApi
+        from urllib3.exceptions import HTTPError
+
+        try:
+            return send(CustomObjectsApi(self.client))
+        except ApiException as error:
+            if error.status == 404 and _is_clusters_own(error):
+                return None
+            if error.status == 409 and verb == "create":
+                return {}
+            if error.status == 0:  # the client's own word for TLS that failed
+                raise self._describe_connection(error) from error
+            raise self._describe_answer(error, verb, where) from error
+        except HTTPError as error:
+            raise self._describe_connection(error) from error
+        except ValueError as error:
+            raise self._describe_nonsense() from error
+
+    def _describe_answer(self, error: Any, verb: str, where: tuple[str, str, str, str]) -> PromotionError:
+        group, _, namespace, plural = where
         if error.status == 401:
             return PipelineServerAccessDenied(
                 f"the cluster at {self.url} does not know who you are (401)",
                 hint="Log in again, for instance with oc login.",
             )
         if error.status == 403:
+            role = "edit" if verb == "create" else "view"
             return PipelineServerAccessDenied(
-                f"the cluster at {self.url} does not let you list {kind} in namespace {namespace} (403)",
-                hint=f"Check the namespace and ask for the role view in it. {_UNNAMED} to do without.",
+                f"the cluster at {self.url} does not let you {verb} {plural}.{group} in namespace {namespace} (403)",
+                hint=f"Check the namespace and ask for the role {role} in it. {_UNNAMED} to do without.",
             )
+        if error.status in (400, 422) and verb == "create":
+            return InvalidInput(f"the cluster at {self.url} refuses this: {_read_message(error)}")
         if error.status in _PASSING:
             return PipelineServerError(
                 f"the cluster at {self.url} answered {error.status}",
@@ -108,6 +158,19 @@ class Cluster:
         return PipelineServerError(
             f"{self.url} is not a cluster's API", hint="Check the kubeconfig: something else answers there."
         )
+
+
+def _is_clusters_own(error: Any) -> bool:
+    """Whether a cluster says that something is not there, and not what else may answer at its address."""
+    return "page not found" in str(error.body) or '"kind":"Status"' in str(error.body).replace(" ", "")
+
+
+def _read_message(error: Any) -> str:
+    """The cluster's own words, on one line."""
+    try:
+        return " ".join(str(json.loads(error.body)["message"]).split())
+    except (ValueError, TypeError, LookupError):
+        return str(error.reason)
 
 
 def find_cluster(env: Mapping[str, str]) -> Cluster:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelcar.errors import InvalidInput
 from modelcar_pipelines.catalog import Compiled
+from modelcar_pipelines.tekton.files import make_files
 
-DIRECTORY = Path("compiled/kfp")
+DIRECTORY = Path("compiled")
 _DIRECTORY_HINT = "Name a directory for the compiled pipelines with --dir."
 
 
@@ -27,36 +28,58 @@ class Drift:
     diff: str
 
 
-def write_files(pipelines: Iterable[Compiled], directory: Path) -> list[Path]:
-    """Write each pipeline to a file of its name; returns those that were not so already.
+def list_files(pipelines: Sequence[Compiled]) -> dict[Path, str]:
+    """Texts by path below the directory: `kfp/NAME.yaml`, and `tekton/…` of those that are compiled to Tekton.
+
+    Raises:
+        InvalidInput: One of them has something that is not compiled to Tekton.
+    """
+    files = {Path("kfp", f"{compiled.name}.yaml"): compiled.text for compiled in pipelines}
+    return files | {Path("tekton") / path: text for path, text in make_files(pipelines).items()}
+
+
+def write_files(files: Mapping[Path, str], directory: Path) -> list[Path]:
+    """Write each file; returns the paths of those that were not so already.
+
+    Args:
+        files: Texts by path below the directory.
+        directory: Made when it is not there.
 
     Raises:
         InvalidInput: The directory cannot be written to.
     """
     written = []
-    for compiled in pipelines:
-        path = directory / f"{compiled.name}.yaml"
-        if _read(path) != compiled.text:
+    for name, text in files.items():
+        path = directory / name
+        if _read(path) != text:
             try:
-                directory.mkdir(parents=True, exist_ok=True)
-                path.write_text(compiled.text, encoding="utf-8", newline="\n")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
             except OSError as error:
                 raise InvalidInput(f"cannot write {path}: {error.strerror}", hint=_DIRECTORY_HINT) from error
             written.append(path)
     return written
 
 
-def find_drift(pipelines: Iterable[Compiled], directory: Path) -> list[Drift]:
-    """The files that differ from what the source compiles to, those that are missing included."""
+def find_drift(files: Mapping[Path, str], directory: Path) -> list[Drift]:
+    """The files that differ from what the source compiles to, those that are missing included.
+
+    Args:
+        files: As for `write_files`.
+        directory: Where they are.
+
+    Raises:
+        InvalidInput: One cannot be read.
+    """
     drift = []
-    for compiled in pipelines:
-        path = directory / f"{compiled.name}.yaml"
+    for name, text in files.items():
+        path = directory / name
         before = _read(path)
         if not before:
             drift.append(Drift(path, f"{path} is missing\n"))
-        elif before != compiled.text:
+        elif before != text:
             lines = difflib.unified_diff(
-                before.splitlines(keepends=True), compiled.text.splitlines(keepends=True), str(path), "compiled now"
+                before.splitlines(keepends=True), text.splitlines(keepends=True), str(path), "compiled now"
             )
             drift.append(Drift(path, "".join(lines)))
     return drift

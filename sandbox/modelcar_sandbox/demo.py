@@ -16,7 +16,7 @@ from rich.markdown import Markdown
 from modelcar.errors import PromotionError
 from modelcar_pipelines.arguments import SPEC, read_spec_text
 from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
-from modelcar_pipelines.compiled_files import write_files
+from modelcar_pipelines.compiled_files import list_files, write_files
 from modelcar_pipelines.connection import Server, connect
 from modelcar_pipelines.run_reports import fetch_report
 from modelcar_pipelines.runs import follow, start_run
@@ -91,7 +91,7 @@ def _show(console: Console, sandbox: Sandbox) -> None:
 def _upload(console: Console, server: Server) -> None:
     _command(console, f"modelcar pipeline compile --dir {DIRECTORY / 'compiled'}")
     pipelines = [compile_pipeline(name) for name in PIPELINES]
-    for path in write_files(pipelines, DIRECTORY / "compiled"):
+    for path in write_files(list_files(pipelines), DIRECTORY / "compiled"):
         _say(console, f"{path}  written")
     _command(console, "modelcar pipeline upload")
     for compiled in pipelines:

@@ -19,7 +19,7 @@ SIZES = ("--train-memory", "64Gi", "--train-cpu", "12", "--train-gpus", "2", "--
 def test_compile_writes_the_sizes(modelcar: Run, tmp_path: Path) -> None:
     assert modelcar("pipeline", "compile", "retrain-and-promote", "--dir", str(tmp_path), *SIZES).code == 0
     expected = compile_pipeline("retrain-and-promote", None, "2Ti", TrainingSize("64Gi", "12", 2))
-    assert (tmp_path / "retrain-and-promote.yaml").read_text() == expected.text
+    assert (tmp_path / "kfp" / "retrain-and-promote.yaml").read_text() == expected.text
 
 
 @pytest.mark.parametrize("command", ["compile", "upload"])

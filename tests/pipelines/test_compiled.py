@@ -13,10 +13,10 @@ import pytest
 from modelcar.errors import InvalidInput, InvalidReference
 from modelcar_components.step import IMAGE
 from modelcar_pipelines.catalog import PIPELINES, Compiled, compile_pipeline
-from modelcar_pipelines.compiled_files import find_drift, write_files
+from modelcar_pipelines.compiled_files import find_drift, list_files, write_files
 from modelcar_pipelines.parameters import pipeline_parameters
 
-COMMITTED = Path(__file__).parents[2] / "compiled" / "kfp"
+COMMITTED = Path(__file__).parents[2] / "compiled"
 EACH = pytest.mark.parametrize("name", PIPELINES)
 SECRETS = {
     "modelcar-git": {"MODELCAR_GIT_USERNAME", "MODELCAR_GIT_TOKEN"},
@@ -68,11 +68,13 @@ def on_kubernetes(name: str) -> dict[str, Any]:
 
 
 def test_the_committed_files_are_what_the_source_gives() -> None:
-    assert [drift.diff for drift in find_drift([compiled(name) for name in PIPELINES], COMMITTED)] == []
+    files = list_files([compiled(name) for name in PIPELINES])
+    assert [drift.diff for drift in find_drift(files, COMMITTED)] == []
 
 
 def test_nothing_else_is_committed() -> None:
-    assert sorted(path.stem for path in COMMITTED.iterdir()) == sorted(PIPELINES)
+    files = list_files([compiled(name) for name in PIPELINES])
+    assert {path.relative_to(COMMITTED) for path in COMMITTED.rglob("*") if path.is_file()} == set(files)
 
 
 @EACH
@@ -241,10 +243,10 @@ def test_an_unknown_pipeline_is_told_with_those_that_there_are() -> None:
 
 
 def test_files_are_written_once_and_drift_is_shown(tmp_path: Path) -> None:
-    pipelines = [Compiled("one", "a: 1\n"), Compiled("two", "b: 1\n")]
-    assert write_files(pipelines, tmp_path / "kfp") == [tmp_path / "kfp" / "one.yaml", tmp_path / "kfp" / "two.yaml"]
-    assert write_files(pipelines, tmp_path / "kfp") == []
+    files = {Path("kfp/one.yaml"): "a: 1\n", Path("kfp/two.yaml"): "b: 1\n"}
+    assert write_files(files, tmp_path) == [tmp_path / "kfp" / "one.yaml", tmp_path / "kfp" / "two.yaml"]
+    assert write_files(files, tmp_path) == []
     (tmp_path / "kfp" / "two.yaml").write_text("b: 2\n")
-    [drift] = find_drift(pipelines, tmp_path / "kfp")
+    [drift] = find_drift(files, tmp_path)
     assert drift.path.name == "two.yaml"
     assert drift.diff.splitlines()[-2:] == ["-b: 2", "+b: 1"]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelcar.delivery.inference_service import diff
 from modelcar.delivery.repository import open_repository
@@ -136,14 +136,23 @@ def report_promotion(
     say(f"{RESULT}{report.sentence}")
 
 
+class Skipped(NamedTuple):
+    """What the step that reports a skipped run hands on; the names are those of its component."""
+
+    skipped: str
+
+
 @step("Report skipped")
-def report_skipped(resolve_record: str, *, page: str, summary: str) -> None:
+def report_skipped(resolve_record: str, *, page: str, summary: str) -> Skipped:
     """Write that there was nothing to do, and why.
 
     Args:
         resolve_record: What the first step told.
         page: File for the HTML.
         summary: File for the Markdown.
+
+    Returns:
+        The same reason.
 
     Raises:
         SystemExit: See `modelcar.steps.running.step`.
@@ -152,6 +161,7 @@ def report_skipped(resolve_record: str, *, page: str, summary: str) -> None:
     steps = (StepReport(TITLES["resolve"], "SUCCEEDED", resolved.get("seconds")),)
     say(f"{SKIPPED}{resolved['skipped']}")
     write_report(Report("Promotion", "SKIPPED", resolved["skipped"], steps), Path(page), Path(summary))
+    return Skipped(resolved["skipped"])
 
 
 @step("Report failures")

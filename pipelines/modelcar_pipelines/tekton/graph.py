@@ -188,6 +188,8 @@ def _make_task(
 def _check_task(name: str, task: Mapping[str, Any]) -> None:
     if "parameterIterator" in task or "artifactIterator" in task or "iteratorPolicy" in task:
         raise refuse(name, "is a loop (dsl.ParallelFor)")
+    if task.get("componentRef", {}).get("name", "").startswith("comp-importer"):
+        raise refuse(name, "imports an artifact (dsl.importer)")
     if task.get("inputs", {}).get("artifacts"):
         taken = next(iter(task["inputs"]["artifacts"]))
         raise refuse(name, f"takes the artifact {taken}", "Hand on an address or a path in the workspace instead.")

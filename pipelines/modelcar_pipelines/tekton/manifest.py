@@ -9,8 +9,10 @@ import yaml  # type: ignore[import-untyped]
 
 WIDTH: Final = 150
 """What fits on a line."""
-_BLOCKS: Final = frozenset({"metadata", "spec", "taskSpec", "labels", "annotations", "taskRunTemplate", "podTemplate"})
-"""Keys whose values are never put on one line, short as they may be."""
+_BLOCKS: Final = frozenset(
+    {"apiVersion", "metadata", "spec", "taskSpec", "labels", "annotations", "taskRunTemplate", "podTemplate"}
+)
+"""Keys of mappings that are never put on one line, short as they may be."""
 
 
 def write_manifest(obj: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ _SECURITY: Final = {
 """What the level `restricted` of Kubernetes' pod security asks for; users are the cluster's to choose."""
 
 
-def compile_pipeline_object(file: PipelineFile, results: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def make_pipeline(file: PipelineFile, results: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """The Pipeline.
 
     Args:
@@ -105,7 +105,7 @@ class _TaskWriter:
 
     def write(self, task: Task) -> dict[str, Any]:
         """One task of the Pipeline."""
-        around = read_surroundings(task.name, self._configs.get(task.label, {}))
+        around = read_surroundings(task.name, self._configs.get(task.label, {})).with_scratch()
         handed = dict(_handed_on(task))
         after = [name for name in task.after if name not in _implied(task)]
         return {

@@ -6,12 +6,13 @@ Source: https://github.com/kubeflow/pipelines/blob/master/kubernetes_platform/pr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from modelcar_pipelines.tekton.graph import refuse
 
-_KNOWN = frozenset(
+SCRATCH: Final = "/tmp"  # noqa: S108 - a volume of the pod's own
+_KNOWN: Final = frozenset(
     {
         "activeDeadlineSeconds",
         "configMapAsEnv",
@@ -46,6 +47,13 @@ class Surroundings:
     timeout_s: int | None
     pull_secrets: tuple[str, ...]
     pod_template: Mapping[str, Any]
+
+    def with_scratch(self) -> Surroundings:
+        """The same with a directory that can be written to, which is the only one: the image is read-only."""
+        if any(mount["mountPath"] == SCRATCH for mount in self.mounts):
+            return self
+        volumes = (*self.volumes, {"name": "tmp", "emptyDir": {}})
+        return replace(self, volumes=volumes, mounts=(*self.mounts, {"name": "tmp", "mountPath": SCRATCH}))
 
 
 def read_surroundings(task: str, config: Mapping[str, Any]) -> Surroundings:

@@ -1,0 +1,232 @@
+"""What a compiled pipeline becomes on Tekton, construct by construct, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kfp import dsl
+
+from modelcar.errors import InvalidInput
+from modelcar_pipelines.tekton.pipeline import make_pipeline
+from modelcar_pipelines.tekton.pipeline_run import make_run
+from tekton import constructs
+from tekton.constructs import compile_one
+
+WORKSPACE = dsl.PipelineConfig(
+    workspace=dsl.WorkspaceConfig(
+        size="2Gi", kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteOnce"]})
+    )
+)
+
+
+def tasks(name: str, **settings: Any) -> dict[str, dict[str, Any]]:
+    """Tasks by name, those of `finally` included."""
+    spec = make_pipeline(compile_one(getattr(constructs, name), **settings), {})["spec"]
+    return {task["name"]: task for task in (*spec["tasks"], *spec.get("finally", ()))}
+
+
+def step(task: dict[str, Any]) -> dict[str, Any]:
+    (only,) = task["taskSpec"]["steps"]
+    found: dict[str, Any] = only
+    return found
+
+
+def env(task: dict[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in step(task)["env"]}
+
+
+def test_parameters_are_strings_with_their_defaults_as_texts() -> None:
+    spec = make_pipeline(compile_one(constructs.types), {})["spec"]
+    assert {one["name"]: (one["type"], one["default"]) for one in spec["params"]} == {
+        "text": ("string", "a"),
+        "count": ("string", "3"),
+        "share": ("string", "0.5"),
+        "flag": ("string", "true"),
+        "items": ("string", '["\\u0024"]'),
+        "thing": ("string", '{"a":1}'),
+    }
+
+
+def test_a_constant_is_the_text_of_its_value() -> None:
+    assert env(tasks("constants")["consume-all"]) == {
+        "INPUT_text": '"costs \\u00245"',
+        "INPUT_count": "3",
+        "INPUT_share": "0.5",
+        "INPUT_flag": "true",
+        "INPUT_items": '["\\u0024"]',
+        "INPUT_thing": '{"a":1}',
+    }
+
+
+def test_a_task_takes_what_another_gives_and_so_waits_for_it() -> None:
+    consume = tasks("chain")["consume"]
+    assert consume["params"] == [{"name": "text", "value": "$(tasks.produce.results.text)"}]
+    assert consume["taskSpec"]["params"] == [{"name": "text", "type": "string"}]
+    assert env(consume) == {"INPUT_text": "$(params.text)"}
+    assert "runAfter" not in consume
+    assert consume["displayName"] == "Consume it"
+
+
+def test_a_task_gives_its_outputs_and_why_it_failed() -> None:
+    assert [one["name"] for one in tasks("chain")["produce"]["taskSpec"]["results"]] == [
+        "count",
+        "flag",
+        "text",
+        "failure",
+    ]
+
+
+def test_a_task_that_takes_nothing_of_another_waits_by_word() -> None:
+    assert tasks("ordered")["consume"]["runAfter"] == ["produce"]
+
+
+def test_conditions_are_those_of_each_task_in_the_group() -> None:
+    found = tasks("conditions")
+    assert found["consume"]["when"] == [
+        {"input": "$(tasks.produce.results.flag)", "operator": "in", "values": ["true"]},
+        {"input": "$(tasks.produce.results.text)", "operator": "notin", "values": ['"stop \\u0024"']},
+    ]
+    assert found["consume-2"]["when"] == [{"input": "$(params.count)", "operator": "in", "values": ["1"]}]
+    assert found["consume-3"]["when"] == [{"input": "$(params.count)", "operator": "notin", "values": ["1"]}]
+
+
+def test_the_exit_handlers_task_runs_last_and_is_told_how_the_others_ended() -> None:
+    spec = make_pipeline(compile_one(constructs.handled), {})["spec"]
+    (last,) = spec["finally"]
+    assert [task["name"] for task in spec["tasks"]] == ["produce"]
+    assert last["params"] == [
+        {"name": "status", "value": "$(tasks.status)"},
+        {"name": "pipeline-run", "value": "$(context.pipelineRun.name)"},
+    ]
+    assert env(last) == {"INPUT_status": "$(params.status)", "PIPELINE_RUN": "$(params.pipeline-run)"}
+    assert "runAfter" not in last
+
+
+def test_what_a_task_needs_of_the_cluster_is_there() -> None:
+    task = tasks("surrounded")["consume"]
+    assert (task["retries"], task["timeout"]) == (3, "1h2m3s")
+    assert step(task)["computeResources"] == {
+        "requests": {"cpu": "100m", "memory": "1Gi"},
+        "limits": {"cpu": "2", "memory": "2Gi", "nvidia.com/gpu": "1"},
+    }
+    assert env(task) == {
+        "INPUT_text": "a",
+        "COLOUR": "red",
+        "KEY": {"configMapKeyRef": {"name": "a-map", "key": "key"}},
+        "TOKEN": {"secretKeyRef": {"name": "a-secret", "key": "token", "optional": True}},
+    }
+    assert {one["name"]: one for one in task["taskSpec"]["volumes"]} == {
+        "a-claim": {"name": "a-claim", "persistentVolumeClaim": {"claimName": "a-claim"}},
+        "b-map": {"name": "b-map", "configMap": {"name": "b-map"}},
+        "b-secret": {"name": "b-secret", "secret": {"secretName": "b-secret", "optional": True}},
+        "tmp": {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+    }
+    assert {one["name"]: (one["mountPath"], one.get("readOnly", False)) for one in step(task)["volumeMounts"]} == {
+        "a-claim": ("/data", False),
+        "b-map": ("/etc/c", True),
+        "b-secret": ("/etc/b", True),
+        "tmp": ("/tmp", False),  # noqa: S108
+    }
+
+
+def test_what_only_a_run_can_say_is_in_the_run() -> None:
+    spec = make_run(compile_one(constructs.surrounded), {})["spec"]
+    assert spec["taskRunTemplate"]["podTemplate"]["imagePullSecrets"] == [{"name": "pull"}]
+    (special,) = spec["taskRunSpecs"]
+    assert special["pipelineTaskName"] == "consume"
+    assert special["podTemplate"]["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+    assert special["podTemplate"]["nodeSelector"] == {"disk": "fast"}
+    assert special["podTemplate"]["imagePullSecrets"] == [{"name": "pull"}]
+    assert spec["timeouts"] == {"pipeline": "4h8m12s"}
+
+
+def test_a_step_has_one_place_to_write_to_also_when_its_pipeline_does_not_say_so() -> None:
+    task = tasks("chain")["consume"]
+    assert task["taskSpec"]["volumes"] == [{"name": "tmp", "emptyDir": {}}]
+    assert step(task)["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+
+
+@pytest.mark.parametrize("name", ["chain", "conditions", "handled", "surrounded"])
+def test_no_step_has_a_privilege(name: str) -> None:
+    for task in tasks(name).values():
+        assert step(task)["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+
+
+def test_a_volume_of_the_run_is_a_workspace_that_the_run_makes() -> None:
+    file = compile_one(constructs.worked, pipeline_config=WORKSPACE)
+    spec = make_pipeline(file, {})["spec"]
+    (task,) = spec["tasks"]
+    assert [one["name"] for one in spec["workspaces"]] == ["workspace"]
+    assert task["workspaces"] == task["taskSpec"]["workspaces"] == [{"name": "workspace"}]
+    assert env(task) == {"INPUT_text": "$(workspaces.workspace.path)/model"}
+    assert make_run(file, {})["spec"]["workspaces"] == [
+        {
+            "name": "workspace",
+            "volumeClaimTemplate": {
+                "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
+            },
+        }
+    ]
+
+
+def test_a_task_that_gives_a_model_and_its_pipeline_say_which_image_for_tekton_chains() -> None:
+    spec = make_pipeline(compile_one(constructs.drawn), {})["spec"]
+    assert {one["name"]: one["value"] for one in spec["results"]} == {
+        "IMAGE_URL": "$(tasks.draw.results.IMAGE_URL)",
+        "IMAGE_DIGEST": "$(tasks.draw.results.IMAGE_DIGEST)",
+    }
+    assert [one["name"] for one in spec["tasks"][0]["taskSpec"]["results"]] == ["IMAGE_URL", "IMAGE_DIGEST", "failure"]
+
+
+def test_a_component_that_the_image_lacks_comes_with_its_source() -> None:
+    words = step(tasks("chain")["consume"])["args"]
+    assert words[0] == "--source"
+    assert 'def consume(text: str):\n    """Print it."""\n    print(text)\n' in words[1]
+    assert words[2] == "consume"
+
+
+def test_a_runs_parameters_are_texts_that_nothing_changes() -> None:
+    run = make_run(compile_one(constructs.types), {"text": "$(params.count)", "items": ["$$"], "count": 7})
+    assert run["spec"]["params"] == [
+        {"name": "text", "value": '"\\u0024(params.count)"'},
+        {"name": "items", "value": '["\\u0024\\u0024"]'},
+        {"name": "count", "value": "7"},
+    ]
+
+
+def test_a_runs_parameters_are_those_of_the_pipeline() -> None:
+    with pytest.raises(InvalidInput, match="types has no parameter colour"):
+        make_run(compile_one(constructs.types), {"colour": "red"})
+
+
+REFUSED = {
+    "looped": "for-loop-1 is a loop (dsl.ParallelFor)",
+    "handed_a_file": "take takes the artifact page",
+    "cached": "consume is cached",
+    "compared_by_size": "condition-1 has the condition int(inputs.parameter_values['pipelinechannel--count']) > 1",
+    "named_when_it_runs": "consume takes {{$.pipeline_job_uuid}}",
+    "imported": "importer imports an artifact (dsl.importer)",
+    "contained": "shell is no Python function but a container",
+    "left_open": "the parameter text may be left out and has no default",
+    "labelled": "consume has podMetadata",
+    "secret_named_when_it_runs": "consume takes a secretName that is known only when it runs",
+    "environment_with_dollar": "consume has a $ in its source or its variables",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_said_to_tekton_is_refused_by_task_and_feature_with_a_way_out(name: str) -> None:
+    file = compile_one(getattr(constructs, name))
+    with pytest.raises(InvalidInput) as raised:
+        make_pipeline(file, {})
+    assert str(raised.value) == f"{REFUSED[name]}, which is not compiled to Tekton"
+    assert raised.value.hint
