@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -56,7 +57,12 @@ class Provenance:
         )
 
 
-def registration_of(wanted: ModelRegistrySpec, provenance: Provenance, recipe_key: str | None = None) -> Registration:
+def registration_of(
+    wanted: ModelRegistrySpec,
+    provenance: Provenance,
+    recipe_key: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> Registration:
     """What the Model Registry is told of an image.
 
     Args:
@@ -64,6 +70,7 @@ def registration_of(wanted: ModelRegistrySpec, provenance: Provenance, recipe_ke
         provenance: The image.
         recipe_key: Which training it came of; its version's default name has the beginning of it too, for two
             trainings may come to one image, and each must be found by its key.
+        metrics: What that training measured.
 
     Raises:
         InvalidReference: The image has no digest.
@@ -79,6 +86,7 @@ def registration_of(wanted: ModelRegistrySpec, provenance: Provenance, recipe_ke
         revision=provenance.revision,
         commit_hash=provenance.commit_hash,
         recipe_key=recipe_key,
+        metrics=metrics,
         size_bytes=provenance.size_bytes,
         model_format=wanted.model_format.name if wanted.model_format is not None else None,
         model_format_version=wanted.model_format.version if wanted.model_format is not None else None,

@@ -8,10 +8,11 @@ from typing import Literal
 from modelcar.delivery.inference_service import digest_of, is_same_image
 from modelcar.delivery.repository import Repository, open_repository
 from modelcar.delivery.trailers import IMAGE_DIGEST
-from modelcar.errors import InvalidInput
+from modelcar.errors import InvalidInput, VersionConflict
+from modelcar.metrics import decide
 from modelcar.model_registry.client import Connection
 from modelcar.model_registry.recipes import TrainedVersion, find_by_recipe
-from modelcar.model_registry.registration import check
+from modelcar.model_registry.registration import Existing, check
 from modelcar.promotion import Tell, target_of
 from modelcar.recipe import Recipe, compute_recipe_key, identify
 from modelcar.retry import CONTACT_ATTEMPTS, retry
@@ -57,12 +58,14 @@ def plan_retraining(spec: PromotionSpec, *, tell: Tell) -> RetrainingPlan:
 
     Raises:
         InvalidInput: The spec has no training.
+        VersionConflict: It would train, and the version that the spec names has an image already.
+        BelowFloor: An earlier training's version would be promoted, and what it measured does not hold the floors.
         PromotionError: No such manifest, base model or data; no access to one of them.
     """
     training = require_training(spec.training)
     tell(f"checking {spec.inference_service.repository} and {spec.model_registry.url}")
     registry = Connection.from_environment(spec.model_registry.url)
-    check(registry, spec.model_registry.registered_model, spec.model_registry.version)
+    existing = check(registry, spec.model_registry.registered_model, spec.model_registry.version)
     with open_repository(target_of(spec.inference_service)) as repository:
         serving = repository.read().storage_uri
         repository.check_write_access()
@@ -72,7 +75,9 @@ def plan_retraining(spec: PromotionSpec, *, tell: Tell) -> RetrainingPlan:
         identities = identify(base, base_source), identify(data, their_source)
         key = compute_recipe_key(*identities, Recipe.of(training))
         earlier = find_by_recipe(registry, spec.model_registry.registered_model, key)
-        action, reason = _decide(earlier, repository, serving)
+        action, reason = _decide(earlier, repository, serving, training)
+    if action == TRAIN:
+        _refuse_taken_name(spec, existing)
     tell(f"recipe key {key}: {reason}")
     return RetrainingPlan(action, reason, base, data, key, earlier, serving)
 
@@ -117,7 +122,19 @@ def require_training(training: TrainingSpec | None) -> TrainingSpec:
     return training
 
 
-def _decide(earlier: TrainedVersion | None, repository: Repository, serving: str) -> tuple[Action, str]:
+def _refuse_taken_name(spec: PromotionSpec, existing: Existing) -> None:
+    """Find out before hours of training that its version's name is taken, as it is from the second training on."""
+    if existing.uri is not None:
+        raise VersionConflict(
+            f"version {spec.model_registry.version} of {spec.model_registry.registered_model} exists with "
+            f"{existing.uri}, and what is trained now would be another image",
+            hint="Leave modelRegistry.version out of the spec: each training is a version of its own then.",
+        )
+
+
+def _decide(
+    earlier: TrainedVersion | None, repository: Repository, serving: str, training: TrainingSpec
+) -> tuple[Action, str]:
     """What is to be done, and why."""
     if earlier is None:
         return TRAIN, "nothing was trained with it yet"
@@ -127,4 +144,7 @@ def _decide(earlier: TrainedVersion | None, repository: Repository, serving: str
     if promoted:
         # People win: what was put back, or followed by something else, is not put there again every night.
         return SKIP, f"version {earlier.version} came of it, was promoted by {promoted[0][:12]}, and changed since"
+    if training.floors and earlier.metrics is None:
+        return TRAIN, f"version {earlier.version} came of it, but nobody knows whether it holds the floors"
+    decide(earlier.metrics or {}, training.floors)
     return DELIVER, f"version {earlier.version} came of it, and is not in git yet"

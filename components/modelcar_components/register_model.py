@@ -15,6 +15,7 @@ def register_model(
     registered_model: str = "",
     version: str = "",
     recipe_key: str = "",
+    retrain_record: str = "",
 ) -> NamedTuple(
     "Outputs",
     [
@@ -38,6 +39,7 @@ def register_model(
         registered_model: Name of the registered model; it is made if it is not there, and can never be renamed.
         version: Name of the model version; without one, the first 12 hex digits of the image's digest.
         recipe_key: Which training the image came of; empty when it was not trained here.
+        retrain_record: What the training told; what it measured stands at the version.
 
     Returns:
         registered_model: Name of the registered model.
@@ -57,4 +59,5 @@ def register_model(
         revision=revision,
         commit_hash=commit_hash,
         recipe_key=recipe_key,
+        retrain_record=retrain_record,
     )

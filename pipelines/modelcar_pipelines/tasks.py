@@ -95,6 +95,7 @@ def deliver(
         image=image,
         revision=resolved.outputs["revision"],
         recipe_key=recipe_key,
+        retrain_record=records.get("retrain_record", ""),
     )
     version = {name: registered.outputs[name] for name in ("registered_model", "version", "model_version_id")}
     patched = patch_inference_service(

@@ -29,8 +29,16 @@ def find(server: Server, training: str = "first", model: str | None = None) -> T
 def test_a_training_is_found_by_its_key_with_the_image_that_came_of_it(server: Server) -> None:
     registered = trained(server)
     assert find(server) == TrainedVersion(
-        registered.registered_model_id, registered.model_version_id, "v_1", registered.uri, is_live=True
+        registered.registered_model_id, registered.model_version_id, "v_1", registered.uri, is_live=True, metrics=None
     )
+
+
+def test_what_a_training_measured_is_found_with_it(server: Server) -> None:
+    registration = server.registration(recipe_key=key(server), metrics={"loss": 1.5, "lines": 403})
+    make(server, registration)
+    found = find(server)
+    assert found is not None
+    assert found.metrics == {"loss": 1.5, "lines": 403}
 
 
 def test_the_key_stands_on_the_version_from_its_first_moment(server: Server) -> None:

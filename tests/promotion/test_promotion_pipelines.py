@@ -185,7 +185,7 @@ def test_a_training_below_its_floors_is_not_promoted(run: Run, sandbox_place: Pl
     [note] = notes(done)
     assert (note.step, note.exit_code) == ("Check metrics", 2)
     assert note.message == "the trained model is not promoted: loss is 2.5 (floor: at most 2)"
-    assert services.registry.writes() == []
+    assert sent(services) == []
     assert len(sandbox_place.commits()) == 1
 
 
@@ -207,6 +207,48 @@ def test_a_training_whose_commit_failed_is_delivered_without_training_again(
     assert "retrain-model" not in states(second)
     assert len(sandbox_place.commits()) == 2
     assert len(sandbox_place.versions()) == 1
+
+
+def test_a_trained_version_is_not_delivered_when_it_does_not_hold_floors_that_were_tightened_since(
+    run: Run, sandbox_place: Place, services: Services
+) -> None:
+    _publish_data(services)
+    hook = services.git_directory / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert run("retrain-and-promote", {"spec": sandbox_place.spec_text() + TRAINING}).state is State.FAILED
+    hook.unlink()
+
+    tightened = TRAINING.replace("at most 2", "at most 1")
+    second = run("retrain-and-promote", {"spec": sandbox_place.spec_text() + tightened})
+    [note] = notes(second)
+    assert (note.step, note.exit_code) == ("Resolve", 2)
+    assert note.message == "the trained model is not promoted: loss is 1.5 (floor: at most 1)"
+    assert len(sandbox_place.commits()) == 1
+
+
+def test_a_second_training_of_a_named_version_is_refused_before_it_trains(
+    run: Run, sandbox_place: Place, services: Services
+) -> None:
+    _publish_data(services)
+    spec = sandbox_place.spec_text(version="v1") + TRAINING
+    assert run("retrain-and-promote", {"spec": spec}).state is State.SUCCEEDED
+    second = run("retrain-and-promote", {"spec": spec.replace('loss: "1.5"', 'loss: "1.25"')})
+    [note] = notes(second)
+    assert (note.step, note.exit_code, "retrain-model" in states(second)) == ("Resolve", 2, False)
+    assert note.message.startswith("version v1 of ")
+    assert note.message.endswith(", and what is trained now would be another image")
+
+
+def test_a_registry_that_takes_no_push_is_found_out_before_the_training(
+    run: Run, sandbox_place: Place, services: Services
+) -> None:
+    _publish_data(services)
+    services.registry.faults.add(Fault.answer("POST", r"/blobs/uploads/", 403, times=ALWAYS))
+    done = run("retrain-and-promote", {"spec": sandbox_place.spec_text() + TRAINING})
+    [note] = notes(done)
+    assert (note.step, "retrain-model" in states(done)) == ("Resolve", False)
 
 
 def test_a_training_that_people_took_back_is_not_put_there_again(

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from modelcar.steps.note import VARIABLE
 
 SPEC = """\
@@ -31,6 +33,38 @@ def test_a_spec_that_trains_first_is_not_promoted_untrained(tmp_path: Path) -> N
     assert done.stderr.splitlines()[0] == (
         "Error: the spec of tiny-llama has a training, and promoting alone trains nothing"
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "outcome"),
+    [
+        ("from modelcar.steps.resolve import resolve_model; done = resolve_model(sys.argv[1], {}, **when)", "False"),
+        (
+            "from modelcar.steps.retrain import resolve_training; "
+            "done = resolve_training(sys.argv[1], {}, step_image='quay.io/a/b:1', **when)",
+            "skip",
+        ),
+    ],
+)
+def test_a_run_at_the_wrong_one_of_two_hours_has_nothing_to_do_and_asks_nobody(
+    tmp_path: Path, call: str, outcome: str
+) -> None:
+    program = (
+        "import sys; when = {'scheduled': '0 2 * * * Europe/Amsterdam', 'created_at': '2026-07-01T01:00:05Z'}; "
+        f"{call}; print(done[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, SPEC],
+        env={"PATH": os.environ["PATH"], VARIABLE: str(tmp_path / "note")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        "skipped: 2026-07-01 03:00 in Europe/Amsterdam is no time of the schedule 0 2 * * *; "
+    )
+    assert done.stdout.splitlines()[-1] == outcome
 
 
 def test_a_scheduled_run_of_a_spec_on_hold_has_nothing_to_do(tmp_path: Path) -> None:

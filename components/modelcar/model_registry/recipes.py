@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +12,7 @@ from modelcar.errors import InvalidInput
 from modelcar.model_registry.client import Connection
 from modelcar.model_registry.entities import LIVING, Entities, Version
 from modelcar.model_registry.names import check_model_name, check_stored_name
-from modelcar.model_registry.request import RECIPE_PROPERTY, URI_PROPERTY
+from modelcar.model_registry.request import METRICS_PROPERTY, RECIPE_PROPERTY, URI_PROPERTY
 
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -26,6 +28,7 @@ class TrainedVersion:
         uri: `oci://registry/repository@sha256:…`.
         is_live: Whether its artifact is LIVE; when not, the run that registered it was stopped, and registering the
             same image again ends what it began.
+        metrics: What the training measured; None when nobody wrote that down.
     """
 
     registered_model_id: str
@@ -33,6 +36,7 @@ class TrainedVersion:
     version: str
     uri: str
     is_live: bool
+    metrics: Mapping[str, float] | None
 
 
 def find_by_recipe(connection: Connection, registered_model: str, recipe_key: str) -> TrainedVersion | None:
@@ -81,4 +85,16 @@ def _look(version: Version, entities: Entities) -> TrainedVersion | None:
     if uri is None or any(artifact.state not in LIVING for artifact in artifacts):
         return None
     is_live = any(artifact.state == "LIVE" for artifact in artifacts)
-    return TrainedVersion(version.registered_model_id, version.id, version.name, uri, is_live)
+    metrics = _read_metrics(version.properties.get(METRICS_PROPERTY, ""))
+    return TrainedVersion(version.registered_model_id, version.id, version.name, uri, is_live, metrics)
+
+
+def _read_metrics(text: str) -> dict[str, float] | None:
+    """Metrics as a registration wrote them; None for what somebody else wrote in their place."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(one, int | float) for one in value.values()):
+        return None
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ MODEL_FORMAT: Final = "vLLM"
 MODEL_FORMAT_VERSION: Final = "1"
 URI_PROPERTY: Final = "modelcar_image_uri"
 RECIPE_PROPERTY: Final = "modelcar_recipe_key"
+METRICS_PROPERTY: Final = "modelcar_metrics"
 _CREDENTIALS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*@")
 
 
@@ -40,6 +42,7 @@ class Registration:
         properties: Custom properties of the version beside those that are set here, by plain identifiers.
         size_bytes: Of the image's layers.
         recipe_key: Which training the model came of, 64 hex digits; None when it was not trained here.
+        metrics: What that training measured; None when nobody knows.
     """
 
     registered_model: str
@@ -57,6 +60,7 @@ class Registration:
     properties: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
     recipe_key: str | None = None
+    metrics: Mapping[str, float] | None = None
 
     def check(self) -> None:
         """Refuse what the server would refuse, or keep for ever; asks nobody.
@@ -91,6 +95,7 @@ class Registration:
         """Custom properties of the version."""
         own: dict[str, str | None] = {
             RECIPE_PROPERTY: self.recipe_key,
+            METRICS_PROPERTY: None if self.metrics is None else json.dumps(self.metrics, sort_keys=True),
             "modelcar_content_key": self.content_key,
             "modelcar_image_digest": str(self.image.digest),
             URI_PROPERTY: self.uri,

@@ -11,7 +11,7 @@ from modelcar.model_registry.registration import register
 from modelcar.registering import look_up
 from modelcar.spec import ModelRegistrySpec
 from modelcar.steps.fields import read_part
-from modelcar.steps.record import write_record
+from modelcar.steps.record import read_record, write_record
 from modelcar.steps.running import say, step
 from modelcar.steps.surroundings import make_access
 
@@ -44,6 +44,7 @@ def register_model(
     revision: str = "",
     commit_hash: str = "",
     recipe_key: str = "",
+    retrain_record: str = "",
 ) -> Registered:
     """Register an image as a version of a model, or find that it is; the image is read back from its registry first.
 
@@ -55,6 +56,7 @@ def register_model(
         revision: What was asked for.
         commit_hash: What it resolved to.
         recipe_key: Which training it came of; empty without one.
+        retrain_record: What the step that trained told, with what it measured; empty without one.
 
     Raises:
         SystemExit: See `modelcar.steps.running.step`.
@@ -65,7 +67,7 @@ def register_model(
     provenance = Provenance(
         stored.image, stored.content_key, source, revision or None, commit_hash or None, stored.size_bytes
     )
-    registration = registration_of(wanted, provenance, recipe_key or None)
+    registration = registration_of(wanted, provenance, recipe_key or None, read_record(retrain_record).get("metrics"))
     # The manifest was read back by its digest a moment ago; there is nothing more to confirm.
     found = register(Connection.from_environment(wanted.url), registration, confirm=lambda: None)
     made = ", ".join(found.created) or "nothing: all of it was there"

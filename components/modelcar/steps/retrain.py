@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from modelcar.build import open_destination
 from modelcar.display import LineProgress
 from modelcar.errors import Held
 from modelcar.metrics import decide, read_metrics
 from modelcar.promotion import describe_hold
 from modelcar.recipe import Recipe
-from modelcar.retraining import SKIP, data_source, look, model_source, plan_retraining, require_training
+from modelcar.retraining import SKIP, TRAIN, data_source, look, model_source, plan_retraining, require_training
 from modelcar.schedule import find_wrong_hour
 from modelcar.snapshot import ModelSnapshot, Source
 from modelcar.spec import ModelSpec, TrainingSpec
@@ -22,6 +23,7 @@ from modelcar.steps.fields import read_part, read_whole
 from modelcar.steps.note import SKIPPED
 from modelcar.steps.record import write_record, write_skip
 from modelcar.steps.running import LONGEST_OUTPUT_BYTES, say, step
+from modelcar.steps.surroundings import make_access
 from modelcar.training import METRICS, Job, train
 from modelcar.workspace.download import download
 
@@ -98,6 +100,9 @@ def resolve_training(
             return _skip(started, describe_hold(wanted))
         raise Held(describe_hold(wanted), hint="Take hold out of the spec.")
     plan = plan_retraining(wanted, tell=say)
+    if plan.action == TRAIN:
+        say(f"checking {wanted.image.repository}")
+        open_destination(wanted.image.repository, make_access()).check_access()
     base = plan.base
     sizes = {"files": len(base.files), "size_bytes": base.size_bytes}
     record = write_record(started, **sizes)
