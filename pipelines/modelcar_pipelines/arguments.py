@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ LONGEST_BYTES = 100_000
 """Linux takes 128 KiB for one argument, and a step's parameters are one, as JSON."""
 _CREDENTIALS = re.compile(r"(?i)\bhttps?://[^/\s@\"']+@|\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:[^/\s@\"']+@")
 """Somebody before the host of an http address (a token is enough), or a password before that of any other."""
+_KNOWN_THERE = {
+    "MODEL_REGISTRY_URL": "https://modelcar-config.invalid",
+    "MODELCAR_GIT_URL": "https://modelcar-config.invalid/repository.git",
+}
+"""In place of what the run's namespace knows, while a spec is checked; it goes nowhere."""
 SpecLike = PromotionSpec | Mapping[str, Any] | Path | str
 """What a PromotionSpec can be given as, see `take_spec`."""
 
@@ -76,6 +82,7 @@ def check_promotion(ir: Mapping[str, Any], values: Mapping[str, object]) -> None
     for name, value in values.items():
         for text in _strings(value):
             _check_text(name, text)
+        _check_length(name, value)
     _refuse_nothing(known, values, pipeline)
     given = {name: parameter.default for name, parameter in known.items() if parameter.default} | dict(values)
     if SPECS in known:
@@ -94,10 +101,15 @@ def _check_text(name: str, text: str) -> None:
             f"the parameter {name} holds an address with credentials",
             hint="Take them out: parameters are kept by the server. They come from secrets of the namespace.",
         )
-    if len(text.encode()) > LONGEST_BYTES:
+
+
+def _check_length(name: str, value: object) -> None:
+    """A text by itself, and all that stands in a list."""
+    size = len((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode())
+    if size > LONGEST_BYTES:
         raise InvalidInput(
-            f"the parameter {name} has {len(text.encode())} bytes; a step can be given {LONGEST_BYTES}",
-            hint="Shorten the texts in the spec.",
+            f"the parameter {name} has {size} bytes; a step can be given {LONGEST_BYTES}",
+            hint="Shorten the texts in the spec." if isinstance(value, str) else "Promote fewer models in one run.",
         )
 
 
@@ -135,13 +147,19 @@ def _place(specs: Sequence[Path], known: Mapping[str, Any], pipeline: str) -> di
     return {SPEC: texts[0]}
 
 
-def read_spec_text(path: Path) -> str:
-    """The text of a PromotionSpec's file, in a form that reaches a step unchanged.
+def read_spec_text(given: SpecLike) -> str:
+    """The text of a PromotionSpec, in a form that reaches a step unchanged.
+
+    What the ConfigMap `modelcar-config` says where the run is, the addresses of the Model Registry and of the git
+    repository, need not be known here.
+
+    Args:
+        given: As for `take_spec`.
 
     Raises:
-        InvalidSpec: The file cannot be read, or has faults.
+        InvalidSpec: A file cannot be read, or the spec has faults.
     """
-    return take_spec(path).text
+    return take_spec(given, _KNOWN_THERE | {name: value for name, value in os.environ.items() if value}).text
 
 
 class GivenSpec(NamedTuple):
@@ -156,12 +174,13 @@ class GivenSpec(NamedTuple):
     text: str
 
 
-def take_spec(given: SpecLike) -> GivenSpec:
+def take_spec(given: SpecLike, env: Mapping[str, str] = os.environ) -> GivenSpec:
     """Read a PromotionSpec, however a program has it.
 
     Args:
         given: A file's path; a text, YAML or JSON, which a string is when it has more than one line or begins with a
             brace; a mapping of the same keys, in which `apiVersion` and `kind` may be left out; or a PromotionSpec.
+        env: Where what it leaves out may come from.
 
     Raises:
         InvalidSpec: A file cannot be read, or the spec has faults.
@@ -170,11 +189,11 @@ def take_spec(given: SpecLike) -> GivenSpec:
         return GivenSpec(given, protect(format_spec(given)))
     if isinstance(given, Mapping):
         text = json.dumps({"apiVersion": API_VERSION, "kind": KIND, **given}, ensure_ascii=False, default=str)
-        return GivenSpec(parse_spec(text, name="spec"), protect(text))
+        return GivenSpec(parse_spec(text, name="spec", env=env), protect(text))
     if isinstance(given, str) and ("\n" in given or given.lstrip().startswith("{")):
-        return GivenSpec(parse_spec(given, name="spec"), protect(given))
+        return GivenSpec(parse_spec(given, name="spec", env=env), protect(given))
     path = Path(given)
-    return GivenSpec(load_spec(path), protect(path.read_text(encoding="utf-8-sig")))
+    return GivenSpec(load_spec(path, env), protect(path.read_text(encoding="utf-8-sig")))
 
 
 def protect(text: str) -> str:

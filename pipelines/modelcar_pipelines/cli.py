@@ -95,9 +95,10 @@ def upload_command(
     What is there is not sent. Without NAMES, all pipelines of this package.
     """
     from modelcar_pipelines.catalog import compile_pipelines
+    from modelcar_pipelines.step_image import choose_image
     from modelcar_pipelines.upload import upload
 
-    pipelines = compile_pipelines(names, image, workspace_size, training)
+    pipelines = compile_pipelines(names, choose_image(image), workspace_size, training)
     server = open_server(**where)
     done = {compiled.name: upload(server, compiled) for compiled in pipelines}
     if as_json:

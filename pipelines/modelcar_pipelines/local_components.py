@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelcar.errors import InvalidInput
+from modelcar.spec.document import look_up, read_document
 from modelcar_pipelines.condition import Condition
 from modelcar_pipelines.parameters import pipeline_parameters
 
@@ -57,8 +58,8 @@ def check_local(ir: Mapping[str, Any], values: Mapping[str, object]) -> None:
         values: The run's parameters; they have passed `check_parameters`.
 
     Raises:
-        InvalidInput: A component that is a container, an artifact as the pipeline's input, a condition that cannot be
-            read, or a parameter that would have no value at all.
+        InvalidInput: A component that is a container, a training in an image of its own, an artifact as the pipeline's
+            input, a condition that cannot be read, or a parameter that would have no value at all.
     """
     for label, executor in ir.get("deploymentSpec", {}).get("executors", {}).items():
         _check_executor(label.removeprefix("exec-"), executor)
@@ -68,12 +69,22 @@ def check_local(ir: Mapping[str, Any], values: Mapping[str, object]) -> None:
     for name, artifact in ir["root"].get("inputDefinitions", {}).get("artifacts", {}).items():
         if not artifact.get("isOptional"):
             raise InvalidInput(f"the pipeline takes the artifact {name}, and a local run has none", hint=ELSEWHERE)
+    _refuse_training_image(str(values.get("spec") or ""))
     for parameter in pipeline_parameters(ir).values():
         if parameter.name not in values and parameter.default is None:
             raise InvalidInput(
                 f"the parameter {parameter.name} has no default value, so a local run needs one",
                 hint=f"Give it as {parameter.name}=VALUE.",
             )
+
+
+def _refuse_training_image(spec: str) -> None:
+    image = look_up(read_document(spec)[0], "training.image") if spec else ""
+    if image:
+        raise InvalidInput(
+            f"the training is to run in the image {image}, and a local run has no containers",
+            hint=f"Leave training.image out to train with what is installed here. {ELSEWHERE}",
+        )
 
 
 def _check_executor(name: str, executor: Mapping[str, Any]) -> None:

@@ -38,7 +38,9 @@ parameter_options = _options(
     ),
     click.option("--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter. Repeatable."),
 )
-image_option = click.option("--image", metavar="REF", help="Step image instead of this release's.")
+image_option = click.option(
+    "--image", metavar="REF", help="Step image instead of this release's; upload takes MODELCAR_STEP_IMAGE, too."
+)
 workspace_option = click.option(
     "--workspace-size", metavar="SIZE", help="Of the volume of runs that have one.  [default: 100Gi]"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
-from modelcar.spec.document import Node, Scalar, read_document
+from modelcar.spec.document import look_up, read_document
 from modelcar.steps.fields import KEYS
 from modelcar_pipelines.arguments import SPEC, SPECS
 
@@ -73,14 +73,7 @@ def describe_promoted(parameters: Mapping[str, object]) -> str:
 def _read(spec: str, fields: Mapping[str, object]) -> Promoted | None:
     root = read_document(spec)[0] if spec else None  # a server may hold anything: what cannot be read names no model
     told = [
-        str(fields.get(name) or _look_up(root, KEYS[name]))
+        str(fields.get(name) or look_up(root, KEYS[name]))
         for name in ("registered_model", "manifest_path", "inference_service", "namespace")
     ]
     return Promoted(*told) if any(told) else None
-
-
-def _look_up(node: Node | None, key: str) -> str:
-    for name in key.split("."):
-        node = node.value.get(name) if node is not None and isinstance(node.value, dict) else None
-    value = node.value if node is not None else None
-    return value.text if isinstance(value, Scalar) and value.kind != "null" else ""

@@ -58,7 +58,8 @@ class Outcome:
         run: As it is now.
         tasks: The last event of each step, by path, in the order in which they began.
         failures: What failed steps left behind; a step that could not say why has no note.
-        skipped: Why there was nothing to do; empty when there was, or when the server keeps no logs.
+        skipped: Why there was nothing to do, for one model at least; empty when there was, or when the server keeps no
+            logs.
         url: Where people look at it.
         seconds: That each step took which has ended, by path; as exact as the server's clock tells, mostly to a second.
         results: What each promotion of it has come to, in a sentence; none when the server keeps no logs.
@@ -71,6 +72,11 @@ class Outcome:
     url: str
     seconds: Mapping[str, float]
     results: tuple[str, ...] = ()
+
+    @property
+    def had_nothing_to_do(self) -> bool:
+        """Whether it ended without doing anything for any model."""
+        return self.run.state == "SUCCEEDED" and bool(self.skipped) and not self.results
 
     @property
     def exit_code(self) -> int:
@@ -203,7 +209,7 @@ def look(server: Server, run_id: str) -> Outcome:
 def _outcome(server: Server, answer: Any, follower: Follower) -> Outcome:
     failures = tuple(_find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
     skipped, results = "", tuple[str, ...]()
-    if answer.state == "SUCCEEDED":
+    if answer.state in ("SUCCEEDED", "FAILED"):  # of several models, some may have been promoted
         skipped = "; ".join(_find_told(server, answer, SKIP_TASK, find_skip))
         results = _find_told(server, answer, REPORT_TASK, find_result)
     url = server.run_url(answer.run_id)
@@ -216,7 +222,10 @@ def _find_spec(server: Server, answer: Any) -> Mapping[str, Any]:
     reference = answer.pipeline_version_reference
     if spec is None and reference is not None:
         version = Version(reference.pipeline_id, reference.pipeline_version_id, "", datetime.now(UTC))
-        spec = read_spec(server, version)
+        try:
+            spec = read_spec(server, version)
+        except NotFound:  # somebody deleted the version: its steps have no titles, and the run is told without them
+            spec = None
     found: Mapping[str, Any] = (spec or {}).get("pipeline_spec", spec or {})
     return found
 

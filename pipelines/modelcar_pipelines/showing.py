@@ -80,8 +80,7 @@ def _time(moment: datetime | None) -> str | None:
 
 def show_outcome(outcome: Outcome) -> None:
     """How a run on a server ended."""
-    state = f"SKIPPED: {outcome.skipped}" if outcome.skipped else outcome.run.state
-    _show_end(state, outcome.results, list(outcome.failures), [])
+    _show_end(outcome.run.state, outcome.skipped, outcome.results, list(outcome.failures), [])
     print(outcome.url, file=sys.stderr)
 
 
@@ -91,8 +90,13 @@ def show_local(done: LocalRun) -> int:
     notes = [note for event in failed if (note := find_note(event.message)) is not None]
     silent = [event for event in failed if find_note(event.message) is None]
     skipped, results = _find_told(done, SKIP_TASK, find_skip), _find_told(done, REPORT_TASK, find_result)
-    state = f"SKIPPED: {skipped[0]}" if skipped else done.state
-    _show_end(state, results, notes, [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent])
+    _show_end(
+        done.state,
+        "; ".join(skipped),
+        results,
+        notes,
+        [f"{one.display_name}: {one.message} ({done.log(one.path)})" for one in silent],
+    )
     for artifact in done.artifacts:
         # The last step of every run reports failures; that there was none is no report to read.
         empty = done.state is State.SUCCEEDED and artifact.step.endswith("report-failure")
@@ -119,20 +123,25 @@ def _read_log(path: Path) -> str:
         return ""
 
 
-def _show_end(state: str, results: Sequence[str], notes: list[Note], others: list[str]) -> None:
-    first = results[0] if len(results) == 1 else ""
-    print(f"{state}: {first}" if first else state, file=sys.stderr)
-    for result in results if not first else ():
-        print(f"  {result}", file=sys.stderr)
+def _show_end(state: str, skipped: str, results: Sequence[str], notes: Sequence[Note], others: Sequence[str]) -> None:
+    """How a run ended. What one promotion has come to stands in the first line, unless it is not all there is."""
+    told = [*results, *([f"skipped: {skipped}"] if skipped else [])]
+    if state == State.SUCCEEDED and len(told) == 1:
+        told = []
+        state = f"SKIPPED: {skipped}" if skipped else f"{state}: {results[0]}"
+    for line in (state, *(f"  {one}" for one in told)):
+        print(line, file=sys.stderr)
+    several = len(notes) + len(told) > 1
     for note in notes:
-        print(note_text(note), file=sys.stderr)
+        print(note_text(note, several=several), file=sys.stderr)
     for other in others:
         print(other, file=sys.stderr)
 
 
-def note_text(note: Note) -> str:
-    """Why a step failed, and below that what to do."""
-    return f"{note.step}: {note.message}" + (f"\n  {note.hint}" if note.hint else "")
+def note_text(note: Note, *, several: bool = False) -> str:
+    """Why a step failed, and below that what to do; of a run with several models, for which one."""
+    step = f"{note.step} of {note.model}" if several and note.model else note.step
+    return f"{step}: {note.message}" + (f"\n  {note.hint}" if note.hint else "")
 
 
 def schedule_lines(schedule: Schedule) -> list[str]:

@@ -17,9 +17,16 @@ from modelcar.errors import InvalidInput, PipelineServerError, PromotionError
 from modelcar.reference import Digest, ImageReference
 from modelcar_pipelines.cluster import find_cluster
 
+STEP_IMAGE: Final = "MODELCAR_STEP_IMAGE"
+"""The variable that names a team's own; a workbench image has it, so that a notebook uploads no other."""
 GROUP: Final = "image.openshift.io"
 CLUSTER_REGISTRY: Final = "image-registry.openshift-image-registry.svc"
 """The registry's name inside its cluster, which is how pods pull from it."""
+
+
+def choose_image(image: str | None, env: Mapping[str, str] = os.environ) -> str | None:
+    """The step image of what is uploaded: the one that is named, else the team's, else None for the release's."""
+    return image or env.get(STEP_IMAGE) or None
 
 
 def resolve_image(image: str, env: Mapping[str, str] = os.environ) -> str:

@@ -201,7 +201,13 @@ def test_the_status_of_a_run_is_its_steps_and_why_it_failed(modelcar: Run, scrip
         "push": {"title": "Build and push", "state": "FAILED"},
     }
     assert shown["failures"] == [
-        {"step": "Build and push", "message": "the registry is full", "hint": "Delete images.", "exit_code": 1}
+        {
+            "step": "Build and push",
+            "message": "the registry is full",
+            "hint": "Delete images.",
+            "exit_code": 1,
+            "model": "",
+        }
     ]
     assert {key: shown[key] for key in ("run_id", "state", "skipped", "url")} == {
         "run_id": run_id,

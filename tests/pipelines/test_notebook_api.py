@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from modelcar_pipelines.arguments import SpecLike, take_spec
 from modelcar_pipelines.notebook import Pipelines
 from modelcar_pipelines.notebook.runs import PipelineRun, PipelineRuns, RunFailed
 from modelcar_pipelines.runs import Outcome, Run, follow
+from modelcar_pipelines.versions import find_version, read_spec
 from page.html_tree import read
 
 TOKEN = "planted-7d1c"
@@ -199,6 +201,33 @@ def test_a_schedule_is_made_paused_resumed_and_removed(pipelines: Pipelines) -> 
     assert read(pipelines.schedules()._repr_html_()).text.endswith("nightly hello 0 2 * * * UTC paused")
     assert "next: " in repr(pipelines.resume("nightly"))
     assert repr(pipelines.unschedule("nightly")) == "There are no schedules."
+
+
+def test_whoever_stops_waiting_for_a_schedule_to_be_changed_is_told_how_it_stands(
+    pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wait_for_ever(*arguments: Any) -> None:
+        arguments[2].tell("waiting for a run to end")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modelcar_pipelines.notebook.pipelines.schedule", wait_for_ever)
+    with pytest.raises(PromotionError) as caught:
+        pipelines.schedule("hello", cron="0 2 * * *", schedule_name="nightly", do="succeed")
+    assert str(caught.value) == (
+        "stopped while the schedule nightly was changed; nothing of it fires until that is finished"
+    )
+    assert caught.value.hint == "Call it again when the active run has ended: what was begun is finished then."
+    assert capsys.readouterr().err == "waiting for a run to end\n"
+
+
+def test_what_a_notebook_uploads_runs_in_the_teams_image_where_it_has_one(
+    api: Api, pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELCAR_STEP_IMAGE", "registry.example/team/step:7")
+    pipelines.upload("promote-models")
+    version = find_version(pipelines.server, "promote-models")
+    executors = read_spec(pipelines.server, version)["deploymentSpec"]["executors"].values()
+    assert {one["container"]["image"] for one in executors} == {"registry.example/team/step:7"}
 
 
 def test_a_second_models_schedule_needs_a_name_and_the_table_tells_them_apart(pipelines: Pipelines) -> None:

@@ -226,6 +226,38 @@ def test_a_run_says_what_its_promotion_has_come_to(place: Place) -> None:
     assert (outcome.results, outcome.skipped) == (("Nothing was new: no commit was made.",), "")
 
 
+def test_of_several_models_those_that_were_promoted_are_told_beside_those_that_failed(place: Place) -> None:
+    first = f"{FIRST}/report-promotion"
+    outcome = place.run(
+        ["log", first, f"{RESULT}a.yaml on main names the new image.\n"],
+        *step(first),
+        ["log", f"{SECOND}/push", str(FULL)],
+        fail(f"{SECOND}/push"),
+        BROKEN,
+    )
+    assert (outcome.results, outcome.failures) == (("a.yaml on main names the new image.",), (FULL,))
+    assert (outcome.exit_code, outcome.had_nothing_to_do) == (1, False)
+
+
+def test_a_model_on_hold_does_not_make_a_run_of_several_one_that_had_nothing_to_do(place: Place) -> None:
+    outcome = place.run(
+        ["log", "report-skipped", f"{SKIPPED}promotions of a are on hold\n"],
+        *step("report-skipped"),
+        ["log", "report-promotion", f"{RESULT}b.yaml on main names the new image.\n"],
+        *step("report-promotion"),
+        DONE,
+    )
+    assert (outcome.skipped, outcome.had_nothing_to_do) == ("promotions of a are on hold", False)
+
+
+def test_a_run_whose_version_somebody_deleted_is_told_without_its_steps(place: Place) -> None:
+    run = place.start(["log", "report", str(FULL)], fail("report"), BROKEN)
+    place.settle()
+    place.api.send("DELETE", f"/pipelines/{run.pipeline_id}/versions/{run.version_id}").raise_for_status()
+    outcome = look(place.server, run.run_id)
+    assert (outcome.run.state, outcome.tasks, outcome.failures) == ("FAILED", {}, (FULL,))
+
+
 def test_a_node_without_a_pod_says_nothing_and_breaks_nothing(place: Place) -> None:
     log: list[object] = ["log", "report-promotion", f"{RESULT}Nothing was new: no commit was made.\n"]
     run = place.start(log, *step("report-promotion"), DONE)

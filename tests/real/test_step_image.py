@@ -159,7 +159,7 @@ def test_steps_ran_as_nobody_in_particular_in_a_root_that_they_cannot_write(worl
     assert [line.rpartition(": ")[2] for line in told.stderr.splitlines()] == ["Read-only file system"] * 3
 
 
-def test_no_step_could_have_installed_anything(world: World) -> None:
+def test_pip_was_out_of_reach_of_every_step_that_ran_here(world: World) -> None:
     assert "No module named pip" in world.container.run("python3", "-m", "pip", "--version").stderr
 
 

@@ -20,6 +20,14 @@ def test_a_note_is_found_in_the_log_that_ends_with_it(note: Note) -> None:
     assert find_note(log) == note
 
 
+def test_a_note_says_which_model_it_is_about() -> None:
+    note = Note("Resolve", "no such model", "Check the name.", 2, "demo-llama")
+    assert str(note).splitlines()[-1] == 'modelcar step "Resolve" of "demo-llama" ended with exit code 2.'
+    found = find_note(str(note))
+    assert found is not None
+    assert (found, found.model) == (note, "demo-llama")
+
+
 def test_a_message_of_several_lines_stays_whole() -> None:
     note = Note("Resolve", "spec:1: model: unknown\nspec:2: image: is required", "See the reference.", 2)
     assert find_note(str(note)) == note

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -221,10 +221,27 @@ def test_several_failures_are_all_named_and_the_first_is_explained() -> None:
     assert (told.failure.step, told.failure.message, told.failure.exit_code) == ("Resolve", "there is no such model", 2)
 
 
+def test_of_several_models_the_report_says_which_failed_and_what_to_do_for_each() -> None:
+    one, other = replace(WRONG, model="a"), replace(FULL, model="b")
+    told = describe_failure(
+        [EndedStep("resolve-model", "FAILED", 1.0, one), EndedStep("resolve-model", "FAILED", 1.0, other)]
+    )
+    assert told.sentence == "Resolve of a, Build and push of b failed."
+    assert told.failure is not None
+    assert told.failure.step == "Resolve of a"
+    assert [step.note for step in told.steps] == [
+        " ".join(filter(None, [one.message, one.hint])),
+        "the registry is full Delete images.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("reason", "hint"),
     [
-        ("OOMKilled (exit code 137)", "It needs more memory than its limit, which modelcar_pipelines.platform sets."),
+        (
+            "OOMKilled (exit code 137)",
+            "It needs more memory than its limit. A training gets more by upload --train-memory.",
+        ),
         (
             "ImagePullBackOff: Back-off pulling image",
             "Check the step image's reference and its pull secret; upload takes another image with --image.",
@@ -244,7 +261,7 @@ def test_a_step_whose_time_was_over_is_not_told_to_run_again() -> None:
     reason = "DeadlineExceeded: Error (exit code 143)"
     failure = describe_failure([EndedStep("push", "FAILED", 9.0, stopped, reason)]).failure
     assert failure is not None
-    assert failure.hint == "It took longer than its time, which modelcar_pipelines.platform sets."
+    assert failure.hint == "It took longer than its time, which pipelines/modelcar_pipelines/platform.py sets."
 
 
 def test_steps_that_nobody_can_ask_for_leave_a_report_that_says_what_to_grant() -> None:

@@ -101,6 +101,14 @@ def read_document(text: str) -> tuple[Node | None, tuple[Fault, ...]]:
         return None, (Fault(1, "", "not readable: lists or mappings are nested too deeply"),)
 
 
+def look_up(node: Node | None, key: str) -> str:
+    """The text at a key such as `inferenceService.name`; empty when there is none."""
+    for name in key.split("."):
+        node = node.value.get(name) if node is not None and isinstance(node.value, dict) else None
+    value = node.value if node is not None else None
+    return value.text if isinstance(value, Scalar) and value.kind != "null" else ""
+
+
 def _parse(text: str) -> list[ParsedNode]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import ReusedAnchorWarning

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 VARIABLE = "MODELCAR_TERMINATION_LOG"
@@ -18,9 +18,10 @@ VARIABLE = "MODELCAR_TERMINATION_LOG"
 _KUBERNETES_FILE = "/dev/termination-log"
 _LONGEST_BYTES = 4096
 """Kubernetes keeps no more of it."""
-_LAST_LINE = 'modelcar step "{step}" ended with exit code {exit_code}.'
+_LAST_LINE = 'modelcar step "{step}"{of} ended with exit code {exit_code}.'
 _PATTERN = re.compile(
-    r'^Error: (?P<body>(?:(?!^Error: ).)*?)\nmodelcar step "(?P<step>[^"\n]+)" ended with exit code (?P<code>\d+)\.$',
+    r"^Error: (?P<body>(?:(?!^Error: ).)*?)\n"
+    r'modelcar step "(?P<step>[^"\n]+)"(?: of "(?P<of>[^"\n]+)")? ended with exit code (?P<code>\d+)\.$',
     re.MULTILINE | re.DOTALL,
 )
 SKIPPED = "skipped: "
@@ -41,16 +42,19 @@ class Note:
         message: What happened; may have several lines.
         hint: What to do; None when nobody knows.
         exit_code: 2 when the input is at fault, else 1.
+        model: What it was done for, the name of the InferenceService or of the model; empty when nobody knows.
     """
 
     step: str
     message: str
     hint: str | None
     exit_code: int
+    model: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         hint = f"{_HINT}{self.hint}" if self.hint else ""
-        return f"Error: {self.message}{hint}\n{_LAST_LINE.format(step=self.step, exit_code=self.exit_code)}"
+        of = f' of "{self.model}"' if self.model else ""
+        return f"Error: {self.message}{hint}\n{_LAST_LINE.format(step=self.step, of=of, exit_code=self.exit_code)}"
 
 
 def find_note(text: str) -> Note | None:
@@ -59,7 +63,7 @@ def find_note(text: str) -> Note | None:
     if not found:
         return None
     message, _, hint = found[-1]["body"].partition(_HINT)
-    return Note(found[-1]["step"], message, hint or None, int(found[-1]["code"]))
+    return Note(found[-1]["step"], message, hint or None, int(found[-1]["code"]), found[-1]["of"] or "")
 
 
 def find_skip(text: str) -> str | None:
@@ -80,9 +84,9 @@ def leave_note(note: Note) -> None:
     path = Path(named or _KUBERNETES_FILE)
     if not named and not path.exists():
         return
-    room = _LONGEST_BYTES - len(str(Note(note.step, "", note.hint, note.exit_code)).encode())
+    room = _LONGEST_BYTES - len(str(replace(note, message="")).encode())
     message = note.message.encode()[: max(room, 0)].decode(errors="ignore")
     try:
-        path.write_text(str(Note(note.step, message, note.hint, note.exit_code)), encoding="utf-8")
+        path.write_text(str(replace(note, message=message)), encoding="utf-8")
     except OSError:
         return  # the log has it, too

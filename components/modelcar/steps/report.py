@@ -60,8 +60,8 @@ _TASKS = {
 }
 _IMAGE_HINT = "Check the step image's reference and its pull secret; upload takes another image with --image."
 _HINTS = {
-    "OOMKilled": "It needs more memory than its limit, which modelcar_pipelines.platform sets.",
-    "DeadlineExceeded": "It took longer than its time, which modelcar_pipelines.platform sets.",
+    "OOMKilled": "It needs more memory than its limit. A training gets more by upload --train-memory.",
+    "DeadlineExceeded": "It took longer than its time, which pipelines/modelcar_pipelines/platform.py sets.",
     "ErrImagePull": _IMAGE_HINT,
     "ImagePullBackOff": _IMAGE_HINT,
     "InvalidImageName": _IMAGE_HINT,
@@ -195,14 +195,18 @@ def describe_failure(steps: list[EndedStep], unknown: PromotionError | None = No
         unknown: Why they are not.
     """
     failed = [one for one in steps if one.state == "FAILED"]
-    titles = ", ".join(dict.fromkeys(_title(one) for one in failed))
+    several = len({one.task for one in steps}) < len(steps)
+    titles = ", ".join(dict.fromkeys(_title(one, several=several) for one in failed))
     failure = FailureReport("A step", f"{unknown or 'its log says why'}", unknown.hint if unknown is not None else None)
     return Report(
         title="Promotion",
         state="FAILED",
         sentence=f"{titles} failed." if titles else "A step failed; which one is not known here.",
-        steps=tuple(StepReport(_title(one), _state(one), one.seconds, _note(one)) for one in steps),
-        failure=_failure(failed[0]) if failed else failure,
+        steps=tuple(
+            StepReport(_title(one, several=several), _state(one), one.seconds, _note(one, several=several))
+            for one in steps
+        ),
+        failure=_failure(failed[0], several=several) if failed else failure,
     )
 
 
@@ -221,20 +225,29 @@ def _look_for_steps(job: str) -> tuple[list[EndedStep], PromotionError | None]:
         return [], error
 
 
-def _failure(failed: EndedStep) -> FailureReport:
+def _failure(failed: EndedStep, *, several: bool) -> FailureReport:
     hint = _HINTS.get(re.split(r"\W", failed.reason)[0])
     note = failed.note
     if note is not None:
-        return FailureReport(note.step, note.message, hint or note.hint, note.exit_code)
-    return FailureReport(_title(failed), failed.reason or "it said nothing", hint or "Look at the step's log.")
+        title = _title(failed, several=several)
+        return FailureReport(title, note.message, hint or note.hint, note.exit_code)
+    return FailureReport(
+        _title(failed, several=several), failed.reason or "it said nothing", hint or "Look at the step's log."
+    )
 
 
-def _title(ended: EndedStep) -> str:
-    return ended.note.step if ended.note is not None else _TASKS.get(ended.task, ended.task)
+def _title(ended: EndedStep, *, several: bool) -> str:
+    """The step's title; of a run with several models, with the model that it failed for."""
+    if ended.note is None:
+        return _TASKS.get(ended.task, ended.task)
+    return f"{ended.note.step} of {ended.note.model}" if several and ended.note.model else ended.note.step
 
 
-def _note(ended: EndedStep) -> str:
-    return ended.note.message if ended.note is not None else ended.reason
+def _note(ended: EndedStep, *, several: bool) -> str:
+    """Why it failed; of a run with several models, with what to do, for the report has room for that of one only."""
+    if ended.note is None:
+        return ended.reason
+    return " ".join(filter(None, [ended.note.message, ended.note.hint if several else None]))
 
 
 def _state(ended: EndedStep) -> Any:

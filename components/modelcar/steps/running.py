@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import NoReturn, ParamSpec, TypeVar
 
 from modelcar.errors import InvalidInput, PromotionError
+from modelcar.steps.fields import find_model
 from modelcar.steps.note import Note, leave_note
 from modelcar.steps.surroundings import settle
 
@@ -34,19 +36,23 @@ def step(title: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
             signal.signal(signal.SIGTERM, _stop)  # how pods are ended; uploads under way are taken back
+            given = signature.bind_partial(*args, **kwargs).arguments
+            model = find_model(given.get("spec"), given.get("fields"))
             try:
                 settle()
                 return _checked(function(*args, **kwargs))
             except PromotionError as error:
-                _end(Note(title, str(error), error.hint, error.exit_code))
+                _end(Note(title, str(error), error.hint, error.exit_code, model))
             except KeyboardInterrupt:
-                _end(Note(title, "stopped from outside", "Run it again: what was done is found.", 143))
+                _end(Note(title, "stopped from outside", "Run it again: what was done is found.", 143, model))
             except Exception as error:  # the one place where a fault of ours is told to people
                 message = f"{type(error).__name__}: {error}"
-                _end(Note(title, message, f"This is a fault in modelcar; {_DEBUG}=1 shows where.", 1))
+                _end(Note(title, message, f"This is a fault in modelcar; {_DEBUG}=1 shows where.", 1, model))
 
         return run
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from modelcar.errors import InvalidInput, PromotionError
 from modelcar_pipelines import connection
-from modelcar_pipelines.arguments import SPEC, SPECS, SpecLike, take_spec
-from modelcar_pipelines.catalog import PIPELINES, compile_pipeline
+from modelcar_pipelines.arguments import SPEC, SPECS, SpecLike, read_spec_text, take_spec
+from modelcar_pipelines.catalog import PIPELINES, compile_pipeline, compile_pipelines
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.notebook.live import LiveRun
 from modelcar_pipelines.notebook.plans import PromotionPlan, TrainingPlan, make_plan
@@ -16,9 +18,14 @@ from modelcar_pipelines.notebook.runs import PipelineRun, PipelineRuns, RunFaile
 from modelcar_pipelines.notebook.schedules import PipelineSchedule, PipelineSchedules
 from modelcar_pipelines.runs import Run, cancel_run, default_run_name, follow, list_runs, look, start_run
 from modelcar_pipelines.schedule_plan import ScheduleRequest
-from modelcar_pipelines.schedules import list_schedules, pause, resume, schedule, unschedule
+from modelcar_pipelines.schedules import Surroundings, list_schedules, pause, resume, schedule, unschedule
+from modelcar_pipelines.sizes import TrainingSize
+from modelcar_pipelines.step_image import choose_image
 from modelcar_pipelines.upload import upload
 from modelcar_pipelines.versions import Version, find_pipeline, find_version
+
+_AROUND = Surroundings(tell=lambda line: print(line, file=sys.stderr, flush=True))
+"""What is waited for is said; standard error is shown below a cell, too."""
 
 
 class Pipelines:
@@ -75,17 +82,29 @@ class Pipelines:
         """
         return self.run("retrain-and-promote", spec=spec, wait=wait)
 
-    def upload(self, *names: str, image: str | None = None) -> dict[str, str]:
+    def upload(
+        self,
+        *names: str,
+        image: str | None = None,
+        workspace_size: str | None = None,
+        training: TrainingSize | None = None,
+    ) -> dict[str, str]:
         """Make pipelines of this package the latest versions on the server; what is there is not sent.
 
         Args:
             names: All when none is named.
-            image: Step image instead of this release's.
+            image: Step image; else that of `MODELCAR_STEP_IMAGE`, else this release's.
+            workspace_size: Of the volume, where a pipeline has one.
+            training: Of the step that trains, where a pipeline has one.
 
         Returns:
             The name of the latest version, by pipeline.
+
+        Raises:
+            InvalidInput: There is no such pipeline or image, or a size that is none, or is for none of them.
+            PromotionError: The server refuses.
         """
-        compiled = [compile_pipeline(name, image) for name in names or PIPELINES]
+        compiled = compile_pipelines(names, choose_image(image), workspace_size, training)
         return {one.name: upload(self.server, one).version.name for one in compiled}
 
     def run(self, pipeline: str, /, *, wait: bool = True, **parameters: Any) -> PipelineRun:
@@ -140,6 +159,8 @@ class Pipelines:
         timezone: str = "UTC",
         schedule_name: str = "",
         pinned: str | None = None,
+        service_account: str = "",
+        server_zone: str = "UTC",
         **parameters: Any,
     ) -> PipelineSchedule:
         """Run a pipeline by a schedule, or change the schedule that it has; runs that are active go on.
@@ -150,6 +171,8 @@ class Pipelines:
             timezone: Whose clock the fields are of.
             schedule_name: What the schedule is called, else as the pipeline, for the first model that it is for.
             pinned: Version that always runs; without it, the one that is the latest when the time comes.
+            service_account: That its pods run as; empty for the server's choice.
+            server_zone: The server's own time zone, which it does not tell.
             parameters: Of the pipeline; `spec` and the items of `specs` as everywhere here.
 
         Raises:
@@ -158,8 +181,9 @@ class Pipelines:
         """
         values = _values(parameters)
         self._ready(pipeline)
-        request = ScheduleRequest(pipeline, cron, timezone, values, pinned, schedule_name)
-        done = schedule(self.server, request)
+        request = ScheduleRequest(pipeline, cron, timezone, values, pinned, schedule_name, service_account, server_zone)
+        with _told_when_interrupted(schedule_name or pipeline):
+            done = schedule(self.server, request, _AROUND)
         return PipelineSchedule(done.schedule, done.action)
 
     def schedules(self) -> PipelineSchedules:
@@ -172,22 +196,40 @@ class Pipelines:
 
     def resume(self, name: str) -> PipelineSchedule:
         """Let a schedule fire again; what was missed is not made up for."""
-        return PipelineSchedule(resume(self.server, name), "resumed")
+        with _told_when_interrupted(name):
+            return PipelineSchedule(resume(self.server, name, _AROUND), "resumed")
 
-    def unschedule(self, name: str) -> PipelineSchedules:
+    def unschedule(self, name: str, *, wait: bool = False) -> PipelineSchedules:
         """Remove a schedule; returns those that are left.
 
+        Args:
+            name: Of the schedule.
+            wait: Wait for its active run to end, which would be ended with it.
+
         Raises:
-            PromotionError: A run of it is active, which would be ended with it.
+            PromotionError: A run of it is active, and not to be waited for.
         """
-        unschedule(self.server, name)
+        with _told_when_interrupted(name):
+            unschedule(self.server, name, _AROUND, wait_for_runs=wait)
         return self.schedules()
 
     def _ready(self, pipeline: str) -> Version:
         """The latest version; of this package when the server has none."""
         if pipeline in PIPELINES and find_pipeline(self.server, pipeline) is None:
-            return upload(self.server, compile_pipeline(pipeline)).version
+            return upload(self.server, compile_pipeline(pipeline, choose_image(None))).version
         return find_version(self.server, pipeline)
+
+
+@contextmanager
+def _told_when_interrupted(name: str) -> Iterator[None]:
+    """Who stops waiting for a schedule to be changed is told how it stands."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise PromotionError(
+            f"stopped while the schedule {name} was changed; nothing of it fires until that is finished",
+            hint="Call it again when the active run has ended: what was begun is finished then.",
+        ) from None
 
 
 def connect(**where: Any) -> Pipelines:
@@ -209,9 +251,9 @@ def _values(parameters: Mapping[str, Any]) -> dict[str, object]:
     """Parameters with specs as the texts that the pipelines take."""
     values = dict(parameters)
     if SPEC in values:
-        values[SPEC] = take_spec(values[SPEC]).text
+        values[SPEC] = read_spec_text(values[SPEC])
     if SPECS in values:
-        values[SPECS] = [take_spec(one).text for one in _listed(values[SPECS])]
+        values[SPECS] = [read_spec_text(one) for one in _listed(values[SPECS])]
     return values
 
 

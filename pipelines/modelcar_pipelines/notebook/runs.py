@@ -76,7 +76,7 @@ class PipelineRun:
     @property
     def state(self) -> str:
         """PENDING, RUNNING, CANCELING, SUCCEEDED, SKIPPED when it had nothing to do, FAILED, CANCELED or ERROR."""
-        return "SKIPPED" if self.outcome.skipped else self.outcome.run.state
+        return "SKIPPED" if self.outcome.had_nothing_to_do else self.outcome.run.state
 
     @property
     def drawn_state(self) -> State:
@@ -91,13 +91,13 @@ class PipelineRun:
     @property
     def sentence(self) -> str:
         """What there is to say of it in a line."""
-        if self.outcome.skipped:
+        if self.outcome.had_nothing_to_do:
             return self.outcome.skipped
         if self.drawn_state in _SENTENCES:
             return _SENTENCES[self.drawn_state]
         if not self.outcome.failures:
             return f"A step failed; {self.url} has its log."
-        others = "; ".join(f"{note.step}: {note.message}" for note in self.outcome.failures[1:])
+        others = "; ".join(note_text(note, several=True).splitlines()[0] for note in self.outcome.failures[1:])
         return f"More than one step failed. {others}" if others else "A step failed."
 
     def __repr__(self) -> str:
@@ -107,8 +107,9 @@ class PipelineRun:
             + (f"  {format_seconds(seconds[path])}" if path in seconds else "")
             for path, event in self.outcome.tasks.items()
         ]
-        notes = [note_text(note) for note in self.outcome.failures]
-        reason = f": {self.outcome.skipped}" if self.outcome.skipped else ""
+        several = len(self.outcome.failures) > 1
+        notes = [note_text(note, several=several) for note in self.outcome.failures]
+        reason = f": {self.outcome.skipped}" if self.outcome.had_nothing_to_do else ""
         return "\n".join([f"{self.name}: {self.state}{reason}", *steps, *notes, self.url])
 
     def _repr_html_(self) -> str:
