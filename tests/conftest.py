@@ -7,6 +7,11 @@ import tempfile
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine is, and what else it does, is no property of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # huggingface_hub reads these when it is imported. Without them it would ask huggingface.co which agents there are,
 # whatever endpoint it is given, and keep the answer in the home directory.
