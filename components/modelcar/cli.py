@@ -267,7 +267,7 @@ def main() -> None:
         error.show()
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. Nothing names a half-done image; run the same command again.", err=True)
+        click.echo("Stopped. Nothing names a half-done image; run it again, and it goes on.", err=True)
         # Everything is unwound, but a layer's thread may wait minutes for its registry; the interpreter would wait too.
         os._exit(130)
     except Exception as error:

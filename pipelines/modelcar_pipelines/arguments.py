@@ -192,6 +192,11 @@ def take_spec(given: SpecLike, env: Mapping[str, str] = os.environ) -> GivenSpec
         return GivenSpec(parse_spec(text, name="spec", env=env), protect(text))
     if isinstance(given, str) and ("\n" in given or given.lstrip().startswith("{")):
         return GivenSpec(parse_spec(given, name="spec", env=env), protect(given))
+    if not isinstance(given, str | Path):
+        raise InvalidInput(
+            f"{given!r} is no PromotionSpec",
+            hint="Give a file's path, a text, a dictionary of its keys, or a PromotionSpec.",
+        )
     path = Path(given)
     return GivenSpec(load_spec(path, env), protect(path.read_text(encoding="utf-8-sig")))
 

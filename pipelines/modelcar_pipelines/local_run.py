@@ -164,10 +164,13 @@ def _empty(directory: Path | None) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         used = any(directory.iterdir())
     except OSError as error:
-        raise InvalidInput(f"cannot use the directory {directory}: {error.strerror}") from error
+        raise InvalidInput(
+            f"cannot use the directory {directory}: {error.strerror}", hint="Name one that can be made and written to."
+        ) from error
     if used:
         raise InvalidInput(
-            f"the directory {directory} is not empty", hint="A run takes a directory of its own; name another."
+            f"the directory {directory} is not empty",
+            hint="A run takes a directory of its own, also when one before it was stopped; name another.",
         )
     return directory.absolute()
 

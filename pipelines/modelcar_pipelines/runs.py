@@ -268,13 +268,11 @@ def _run(answer: Any) -> Run:
 def _was_cancelled(answer: Any) -> bool:
     """Whether a run that ended as FAILED was cancelled, which only its history tells (measured on 2.17).
 
-    It was CANCELING; or, when that was before its first step, in a state that the server has no word for. So are runs
-    that try a step again; but of these a step has failed.
+    It was CANCELING; or, when that was before its first step, in a state that the server has no word for. Other runs
+    are in that state too, for instance when a step is tried again; but of these a step has begun.
     """
     history = [one.state for one in answer.state_history or ()]
     if answer.state not in ("FAILED", "CANCELED"):
         return False
-    step_failed = any(
-        one.state == "FAILED" and (one.display_name or "").startswith("executor") for one in run_nodes(answer)
-    )
-    return "CANCELED" in (*history, answer.state) or "CANCELING" in history or (None in history and not step_failed)
+    has_begun = any((one.display_name or "").startswith("executor") for one in run_nodes(answer))
+    return "CANCELED" in (*history, answer.state) or "CANCELING" in history or (None in history and not has_begun)

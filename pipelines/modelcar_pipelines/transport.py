@@ -19,8 +19,10 @@ CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0
 PLAIN_TEXT: Final = "text/plain"
 """Told to accept this, an answer may be anything."""
-_LOGIN_MARK: Final = b"<"
+_PAGE_MARK: Final = b"<"
 """What web pages begin with, and JSON never does."""
+_LOGIN_WORDS: Final = (b"log in", b"login", b"sign in", b"signin", b"oauth", b"password")
+"""What tells a page to log in from other pages."""
 
 
 class Transport:
@@ -88,8 +90,10 @@ class Transport:
 
     def _check(self, body: bytes, *, token_sent: bool) -> None:
         """Let nothing through but a JSON object."""
-        if body.lstrip().startswith(_LOGIN_MARK):
-            raise describe_login(self._url, token_sent=token_sent)
+        if body.lstrip().startswith(_PAGE_MARK):
+            if any(word in body.lower() for word in _LOGIN_WORDS):
+                raise describe_login(self._url, token_sent=token_sent)
+            raise describe_nonsense(self._url, "it answers with a web page")
         try:
             parsed = json.loads(body)
         except ValueError as error:

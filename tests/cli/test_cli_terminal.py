@@ -200,7 +200,7 @@ def test_ctrl_c_ends_a_push_at_once_although_the_registry_says_nothing(
                 stalled.released.set()
 
     assert (process.returncode, stdout) == (130, "")
-    assert stderr.splitlines()[-1] == "Stopped. Nothing names a half-done image; run the same command again."
+    assert stderr.splitlines()[-1] == "Stopped. Nothing names a half-done image; run it again, and it goes on."
     assert "Traceback" not in stderr
     assert stalled.manifests == 0
     assert [path for path in registry.glob("repositories/**/*") if "_tags" in path.parts and path.is_file()] == []

@@ -228,7 +228,7 @@ UPLOADING = {
     "compile: no such pipeline": Case(("compile", "nothing"), "there is no pipeline 'nothing'", PIPELINES),
     "compile: a file in the place of the directory": Case(
         ("compile", "promote-models", "--dir", "text"),
-        "cannot read text/promote-models.yaml: Not a directory",
+        "cannot read text/kfp/promote-models.yaml: Not a directory",
         "Name a directory for the compiled pipelines with --dir.",
     ),
 }

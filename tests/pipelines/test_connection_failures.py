@@ -52,6 +52,12 @@ CASES = {
         "URL answers with a page to log in, not as a pipeline server",
         "Put a token that it accepts into KF_PIPELINES_TOKEN, or into a file that KF_PIPELINES_TOKEN_FILE names",
     ),
+    "another page": Case(
+        Answer(200, b"<html><title>Welcome to nginx!</title></html>"),
+        PipelineServerError,
+        "URL is not a pipeline server: it answers with a web page",
+        "Check --endpoint and KF_PIPELINES_ENDPOINT: it is the API's address, without /apis at its end.",
+    ),
     "a page to log in, without a token": Case(
         Answer(200, PAGE),
         PipelineServerAccessDenied,

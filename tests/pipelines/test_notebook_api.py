@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +49,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
 @pytest.fixture
 def pipelines(api: Api) -> Pipelines:
-    return connect(endpoint=api.url, token=TOKEN, env={})
+    return connect(endpoint=api.url, token=TOKEN)
 
 
 def outcome(run: Run = DONE, *, skipped: str = "", failures: tuple[Note, ...] = ()) -> Outcome:
@@ -280,3 +281,25 @@ def test_no_token_is_in_what_objects_show(api: Api, pipelines: Pipelines) -> Non
     text = "".join(f"{one!r}{one._repr_html_() if hasattr(one, '_repr_html_') else ''}" for one in shown)
     assert TOKEN not in text
     assert repr(pipelines) == f"Pipelines at {api.url}"
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda p: p.promote(5), "5 is no PromotionSpec"),
+        (lambda p: p.promote(None), "None is no PromotionSpec"),
+        (lambda p: p.promote_models("promotion.yaml"), "specs is not a list"),
+        (lambda p: p.schedule("hello", cron=5), "5 is no schedule"),
+        (lambda p: p.runs(0), "0 is no number of runs to show"),
+    ],
+)
+def test_what_has_the_wrong_type_is_told_in_a_sentence(
+    pipelines: Pipelines, ask: Callable[[Pipelines], object], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=f"^{re.escape(message)}$"):
+        ask(pipelines)
+
+
+def test_a_token_file_is_named_as_a_text_as_well(pipelines: Pipelines, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(str(tmp_path / "nothing"))):
+        connect(endpoint=pipelines.server.url, token_file=str(tmp_path / "nothing"), token_in_clear=True)

@@ -329,6 +329,17 @@ def test_somebody_else_cancels_the_run_and_the_wait_ends(place: Place, tmp_path:
     assert place.lines == ["Report RUNNING", "Report FAILED"]
 
 
+def test_a_run_that_the_server_lost_after_its_first_step_was_not_cancelled_by_anybody(place: Place) -> None:
+    run = place.start(*step("report"), BROKEN)
+    place.settle()
+    told = place.api.get(f"/runs/{run.run_id}")
+    told["state_history"] = [{"update_time": "2026-11-26T19:17:33Z"}, *told["state_history"]]
+    body = json.dumps(told).encode()
+    place.faults.add(Fault.answer("GET", f"/runs/{run.run_id}$", 200, body=body))
+    assert find_run(place.server, run.run_id).state == "FAILED"
+    assert place.faults.fired == 1
+
+
 def test_a_run_is_cancelled_once(place: Place, tmp_path: Path) -> None:
     run = place.start(*begin("report"), ["hold", new_fifo(tmp_path)])
     for _ in range(2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from modelcar.errors import InvalidInput, PromotionError
@@ -71,7 +72,7 @@ class Pipelines:
             RunFailed: It was waited for, and one failed.
             PromotionError: It could not be started.
         """
-        return self.run("promote-models", specs=list(specs), wait=wait)
+        return self.run("promote-models", specs=_listed(specs), wait=wait)
 
     def retrain(self, spec: SpecLike, *, wait: bool = True) -> PipelineRun:
         """Train when base model, data or recipe are new, and promote what comes of it.
@@ -142,7 +143,13 @@ class Pipelines:
         return show_run(self.server, look(self.server, _id_of(run)))
 
     def runs(self, limit: int = 20) -> PipelineRuns:
-        """The newest runs, newest first; at most 200."""
+        """The newest runs, newest first; at most 200.
+
+        Raises:
+            InvalidInput: The limit is no number from 1 to 200.
+        """
+        if limit not in range(1, 201):
+            raise InvalidInput(f"{limit!r} is no number of runs to show", hint="Write a whole number from 1 to 200.")
         return PipelineRuns(list_runs(self.server, limit))
 
     def cancel(self, run: PipelineRun | str) -> PipelineRun:
@@ -179,6 +186,8 @@ class Pipelines:
             InvalidInput: It can never fire, or the server cannot say it; the parameters do not fit; or it has no name,
                 and the schedule of the pipeline's name promotes another model.
         """
+        if not isinstance(cron, str):
+            raise InvalidInput(f"{cron!r} is no schedule", hint='Write five fields as a text: "0 2 * * *".')
         values = _values(parameters)
         self._ready(pipeline)
         request = ScheduleRequest(pipeline, cron, timezone, values, pinned, schedule_name, service_account, server_zone)
@@ -232,17 +241,37 @@ def _told_when_interrupted(name: str) -> Iterator[None]:
         ) from None
 
 
-def connect(**where: Any) -> Pipelines:
+def connect(
+    *,
+    endpoint: str | None = None,
+    namespace: str | None = None,
+    token: str | None = None,
+    token_file: Path | str | None = None,
+    ca_file: Path | str | None = None,
+    token_in_clear: bool = False,
+) -> Pipelines:
     """Reach the pipeline server that the arguments, the environment or the namespace name.
 
     Args:
-        where: As for `modelcar_pipelines.connection.connect`: `endpoint`, `namespace`, `token`, `token_file`,
-            `ca_file`, `token_in_clear`.
+        endpoint: The server's address; else `KF_PIPELINES_ENDPOINT`, else it is found in the namespace.
+        namespace: Where it is looked for; else the workbench's.
+        token: Bearer token; else the environment's, else the workbench's own.
+        token_file: Holds one; read again for every request.
+        ca_file: Certificates to trust (PEM).
+        token_in_clear: Send a token to an http:// address as well.
 
     Raises:
+        InvalidInput: An address or a file that cannot be used.
         PipelineServerError: None is found, it does not answer, or it does not let us in.
     """
-    server = connection.connect(**where)
+    server = connection.connect(
+        endpoint=endpoint,
+        namespace=namespace,
+        token=token,
+        token_file=Path(token_file) if token_file is not None else None,
+        ca_file=Path(ca_file) if ca_file is not None else None,
+        token_in_clear=token_in_clear,
+    )
     server.check()
     return Pipelines(server)
 
@@ -266,7 +295,7 @@ def _left(run: Run) -> PromotionError:
 
 
 def _listed(specs: object) -> list[Any]:
-    if not isinstance(specs, list | tuple):
+    if isinstance(specs, str | bytes | Mapping) or not isinstance(specs, Iterable):
         raise InvalidInput("specs is not a list", hint="Write [first, second].")
     return list(specs)
 
