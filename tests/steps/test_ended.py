@@ -13,7 +13,7 @@ from kubernetes import client, config
 
 from canned_answers import Answer, serve_answers
 from modelcar.errors import PromotionError
-from modelcar.steps.ended import EVENTS, EndedStep, find_ended_steps
+from modelcar.steps.ended import EVENTS, PIPELINE_RUN, EndedStep, find_ended_steps
 from modelcar.steps.note import Note
 from modelcar_sandbox.kubernetes import KubernetesApi, write_kubeconfig
 from modelcar_sandbox.service import Service
@@ -47,6 +47,19 @@ class Cluster:
         done = "Failed" if exit_code else "Succeeded"
         reason = reason if exit_code else "Completed"
         self.pod(f"{node}.executor", done, containerStatuses=[container(terminated={**ended, "reason": reason})])
+
+    def tekton_pod(self, task: str, suffix: str, ended: dict[str, Any], member_of: str = "tasks") -> None:
+        """A pod of a task of a PipelineRun whose step has ended."""
+        name = f"{JOB}-{task}-{suffix}"
+        labels = {
+            "tekton.dev/pipelineRun": JOB,
+            "tekton.dev/pipelineTask": task,
+            "tekton.dev/memberOf": member_of,
+        }
+        spec = {"containers": [{"name": "step-run", "image": "registry.example/step:1"}]}
+        self.core.create_namespaced_pod("team", {"metadata": {"name": name, "labels": labels}, "spec": spec})
+        status = {"phase": "Failed", "containerStatuses": [container("step-run", terminated=ended)]}
+        self.core.patch_namespaced_pod_status(name, "team", {"status": status})
 
 
 def container(name: str = "main", **state: Any) -> dict[str, Any]:
@@ -205,4 +218,22 @@ def test_the_events_of_a_local_run_go_before_any_cluster(tmp_path: Path, monkeyp
     assert find_ended_steps(JOB) == [
         EndedStep("resolve", "SUCCEEDED", 1.0, None, ""),
         EndedStep("push", "FAILED", 4.0, FULL, str(FULL)),
+    ]
+
+
+def test_on_tekton_the_pods_of_the_pipeline_run_tell_it_but_not_those_that_run_last(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PIPELINE_RUN, JOB)
+    message = json.dumps([{"key": "failure", "value": str(FULL), "type": 1}, {"key": "StartedAt", "value": START}])
+    ended = {"startedAt": START, "finishedAt": END}
+    failed = {**ended, "exitCode": 1, "reason": "Error", "message": message}
+    done = {**ended, "exitCode": 0, "reason": "Completed", "message": "[]"}
+    cluster.tekton_pod("resolve-model", "pod", done)
+    cluster.tekton_pod("push", "pod", {**failed, "message": "[]"})
+    cluster.tekton_pod("push", "pod-retry1", failed)
+    cluster.tekton_pod("report-failure", "pod", failed, member_of="finally")
+    assert sorted(find_ended_steps(JOB), key=lambda one: one.task) == [
+        EndedStep("push", "FAILED", 10.0, FULL, "Error (exit code 1)"),
+        EndedStep("resolve-model", "SUCCEEDED", 10.0),
     ]

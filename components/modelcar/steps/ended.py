@@ -119,8 +119,8 @@ def _locate_in_pipeline_run(pod: Any) -> tuple[str, int] | None:
     return labels["tekton.dev/pipelineTask"], int(attempt[1]) if attempt is not None else 0
 
 
-def _read_result(message: str) -> str:
-    """The result `failure` in what Tekton's entrypoint writes."""
+def read_failure(message: str) -> str:
+    """The result `failure` in a termination message of Tekton's entrypoint; else the message itself."""
     try:
         results = json.loads(message)
     except ValueError:
@@ -129,7 +129,7 @@ def _read_result(message: str) -> str:
 
 
 _ARGO = _Engine("workflows.argoproj.io/workflow", "main", _locate_in_workflow, str)
-_TEKTON = _Engine("tekton.dev/pipelineRun", "step-run", _locate_in_pipeline_run, _read_result)
+_TEKTON = _Engine("tekton.dev/pipelineRun", "step-run", _locate_in_pipeline_run, read_failure)
 
 
 def _read_pods(job: str, engine: _Engine) -> list[EndedStep]:

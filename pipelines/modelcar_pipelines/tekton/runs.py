@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from modelcar.errors import InvalidInput, PromotionError
-from modelcar.steps.ended import FAILURE
+from modelcar.steps.ended import FAILURE, read_failure
 from modelcar.steps.note import Note, find_note
 from modelcar_pipelines.cluster import Cluster
 from modelcar_pipelines.events import State, TaskEvent
@@ -145,11 +145,12 @@ def _find_note(task: Mapping[str, Any]) -> Note | None:
     if condition is None or condition["status"] != "False":
         return None
     status = task.get("status", {})
-    steps = [result for step in status.get("steps", ()) for result in step.get("results", ())]
-    for one in (*status.get("results", ()), *steps):
+    for one in status.get("results", ()):
         if one["name"] == FAILURE:
             return find_note(str(one["value"]))
-    return None
+    # Older versions keep results of failed tasks where the entrypoint wrote them only.
+    messages = (str(step.get("terminated", {}).get("message", "")) for step in status.get("steps", ()))
+    return next((note for message in messages if (note := find_note(read_failure(message))) is not None), None)
 
 
 def _read(text: Any) -> Any:
