@@ -123,11 +123,17 @@ CONNECTING = {
         "A CA file is one or more certificates in PEM.",
     ),
     "a login page": connecting(
-        Answer(200, b"<html>"),
+        Answer(200, b"<html><title>Log in</title></html>"),
         "ANSWERS answers with a page to log in, not as a pipeline server",
         "Put a token into KF_PIPELINES_TOKEN, or into a file that KF_PIPELINES_TOKEN_FILE names; "
         "with OpenShift's client `oc whoami -t` prints one.",
         2,
+    ),
+    "another page": connecting(
+        Answer(200, b"<html>"),
+        "ANSWERS is not a pipeline server: it answers with a web page",
+        "Check --endpoint and KF_PIPELINES_ENDPOINT: it is the API's address, without /apis at its end.",
+        1,
     ),
     "401": connecting(
         Answer(401),
