@@ -269,10 +269,13 @@ def _was_cancelled(answer: Any) -> bool:
     """Whether a run that ended as FAILED was cancelled, which only its history tells (measured on 2.17).
 
     It was CANCELING; or, when that was before its first step, in a state that the server has no word for. Other runs
-    are in that state too, for instance when a step is tried again; but of these a step has begun.
+    are in that state too, for instance when a step is tried again; but of these a step has ended.
     """
     history = [one.state for one in answer.state_history or ()]
     if answer.state not in ("FAILED", "CANCELED"):
         return False
-    has_begun = any((one.display_name or "").startswith("executor") for one in run_nodes(answer))
-    return "CANCELED" in (*history, answer.state) or "CANCELING" in history or (None in history and not has_begun)
+    step_ended = any(
+        one.state in ("SUCCEEDED", "FAILED") and (one.display_name or "").startswith("executor")
+        for one in run_nodes(answer)
+    )
+    return "CANCELED" in (*history, answer.state) or "CANCELING" in history or (None in history and not step_ended)
