@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from modelcar import bearer
 from modelcar.errors import InvalidInput, PromotionError
 from modelcar_pipelines.catalog import compile_pipelines
 from modelcar_pipelines.step_image import resolve_image
+from modelcar_sandbox.kubernetes import write_kubeconfig
 
 REGISTRY = "image-registry.openshift-image-registry.svc:5000"
 NEW, OLD = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -41,16 +41,8 @@ def env(canned: Canned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     """Of a shell that is logged in to the cluster."""
     monkeypatch.setattr(bearer, "SERVICE_ACCOUNT_TOKEN", tmp_path / "pod" / "token")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "now",
-        "clusters": [{"name": "c", "cluster": {"server": canned.url}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "now", "context": {"cluster": "c", "user": "u"}}],
-    }
     path = tmp_path / "kubeconfig"
-    path.write_text(json.dumps(kubeconfig))
+    write_kubeconfig(path, canned.url, "team")
     return {"KUBECONFIG": str(path)}
 
 

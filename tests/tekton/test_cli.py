@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from bare_machine import few_certificates, home
 from canned_answers import Answer, Canned, serve_answers
 from cli.command import Run, modelcar
+from modelcar_sandbox.kubernetes import write_kubeconfig
 
 __all__ = ["few_certificates", "home", "modelcar"]
 
@@ -23,15 +23,7 @@ BASE = "/apis/tekton.dev/v1/namespaces/team"
 def canned(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Canned]:
     """The cluster that the shell is logged in to."""
     with serve_answers(Answer(404, {"kind": "Status", "code": 404})) as server:
-        kubeconfig = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "now",
-            "clusters": [{"name": "c", "cluster": {"server": server.url}}],
-            "users": [{"name": "u", "user": {"token": "t"}}],
-            "contexts": [{"name": "now", "context": {"cluster": "c", "user": "u", "namespace": "team"}}],
-        }
-        (home / "kubeconfig").write_text(json.dumps(kubeconfig))
+        write_kubeconfig(home / "kubeconfig", server.url, "team")
         monkeypatch.setenv("KUBECONFIG", str(home / "kubeconfig"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         yield server

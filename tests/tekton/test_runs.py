@@ -16,6 +16,7 @@ from modelcar.steps.note import Note
 from modelcar_pipelines.cluster import Cluster, find_cluster
 from modelcar_pipelines.events import TaskEvent
 from modelcar_pipelines.tekton.runs import TektonOutcome, follow_run, start_run
+from modelcar_sandbox.kubernetes import write_kubeconfig
 
 BASE = "/apis/tekton.dev/v1/namespaces/team"
 NAME = "promote-model-x7k2p"
@@ -53,15 +54,7 @@ def canned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Canned]:
 
 @pytest.fixture
 def cluster(canned: Canned, tmp_path: Path) -> Cluster:
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "now",
-        "clusters": [{"name": "c", "cluster": {"server": canned.url}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "now", "context": {"cluster": "c", "user": "u", "namespace": "team"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+    write_kubeconfig(tmp_path / "kubeconfig", canned.url, "team")
     return find_cluster({"KUBECONFIG": str(tmp_path / "kubeconfig")})
 
 

@@ -125,6 +125,8 @@ def read_failure(message: str) -> str:
         results = json.loads(message)
     except ValueError:
         return message  # the container did not get so far
+    if not isinstance(results, list):
+        return message
     return "\n".join(str(one.get("value")) for one in results if one.get("key") == FAILURE)
 
 
