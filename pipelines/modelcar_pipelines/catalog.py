@@ -20,12 +20,16 @@ from modelcar_pipelines.sizes import TrainingSize, check_volume_size
 from modelcar_pipelines.step_image import resolve_image
 
 PIPELINES: Mapping[str, str] = {
-    "promote-model": "modelcar_pipelines.promote_model:promote_model",
-    "promote-model-workspace": "modelcar_pipelines.promote_model_workspace:promote_model_workspace",
-    "promote-models": "modelcar_pipelines.promote_models:promote_models",
-    "retrain-and-promote": "modelcar_pipelines.retrain_and_promote:retrain_and_promote",
+    "promote-model": "modelcar_pipelines.promote_model",
+    "promote-model-workspace": "modelcar_pipelines.promote_model_workspace",
+    "promote-models": "modelcar_pipelines.promote_models",
+    "retrain-and-promote": "modelcar_pipelines.retrain_and_promote",
 }
-"""Where each is defined. Names are RFC 1123 labels, which every store of KFP takes."""
+"""The module that defines each. Names are RFC 1123 labels, which every store of KFP takes.
+
+Pipelines are defined when they are compiled, not when their modules are imported: for each setting of a task kfp
+inspects the whole call stack, and the importer's frames, which have no source, make that 20 times as slow.
+"""
 WITH_VOLUME = ("promote-model-workspace", "retrain-and-promote")
 WITH_TRAINING = ("retrain-and-promote",)
 _DIGITS = 12
@@ -123,11 +127,8 @@ def _define(name: str, training: TrainingSize | None) -> Any:
     """The pipeline as kfp's compiler takes it."""
     if name not in PIPELINES:
         raise InvalidInput(f"there is no pipeline {name!r}", hint=f"There are {', '.join(PIPELINES)}.")
-    module_name, _, function = PIPELINES[name].partition(":")
-    module = importlib.import_module(module_name)
-    if training is not None and name in WITH_TRAINING:
-        return module.define(training)
-    return getattr(module, function)
+    module = importlib.import_module(PIPELINES[name])
+    return module.define(training or TrainingSize()) if name in WITH_TRAINING else module.define()
 
 
 def _check_has(what: str, options: Sequence[str], chosen: Sequence[str], having: Sequence[str]) -> None:

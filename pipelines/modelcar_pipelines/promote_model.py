@@ -10,11 +10,6 @@ from modelcar_pipelines import tasks
 from modelcar_pipelines.wanted import Wanted, takes_promotion
 
 
-@dsl.pipeline(
-    name="promote-model",
-    display_name="Promote a model",
-    description="From a Hub to a ModelCar image, the Model Registry, and the commit that Argo CD rolls out.",
-)
 @takes_promotion
 def promote_model(wanted: Wanted, scheduled: Any) -> None:
     """Promote one model; run again, it does only what is missing."""
@@ -25,3 +20,12 @@ def promote_model(wanted: Wanted, scheduled: Any) -> None:
             tasks.deliver(wanted, resolved, pushed.outputs["image"], {"push_record": pushed.outputs["record"]})
         with dsl.If(resolved.outputs["proceed"] == False):  # noqa: E712
             tasks.skip(resolved)
+
+
+def define() -> Any:
+    """The pipeline; what kfp's compiler takes."""
+    return dsl.pipeline(
+        name="promote-model",
+        display_name="Promote a model",
+        description="From a Hub to a ModelCar image, the Model Registry, and the commit that Argo CD rolls out.",
+    )(promote_model)

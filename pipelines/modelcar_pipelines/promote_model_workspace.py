@@ -10,12 +10,6 @@ from modelcar_pipelines import platform, tasks
 from modelcar_pipelines.wanted import Wanted, takes_promotion
 
 
-@dsl.pipeline(
-    name="promote-model-workspace",
-    display_name="Promote a model by way of a volume",
-    description="As promote-model, but the model is downloaded to a volume first, where further steps can read it.",
-    pipeline_config=platform.WITH_WORKSPACE,
-)
 @takes_promotion
 def promote_model_workspace(wanted: Wanted, scheduled: Any) -> None:
     """Download one model to the run's volume, and promote it from there."""
@@ -28,3 +22,13 @@ def promote_model_workspace(wanted: Wanted, scheduled: Any) -> None:
             tasks.deliver(wanted, resolved, pushed.outputs["image"], records)
         with dsl.If(resolved.outputs["proceed"] == False):  # noqa: E712
             tasks.skip(resolved)
+
+
+def define() -> Any:
+    """The pipeline; what kfp's compiler takes."""
+    return dsl.pipeline(
+        name="promote-model-workspace",
+        display_name="Promote a model by way of a volume",
+        description="As promote-model, but the model is downloaded to a volume first, where further steps can read it.",
+        pipeline_config=platform.WITH_WORKSPACE,
+    )(promote_model_workspace)

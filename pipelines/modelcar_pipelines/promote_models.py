@@ -1,6 +1,8 @@
 """`promote-models`: several models in one run; one that fails does not stop the others."""
 
 # No `from __future__ import annotations`: kfp reads the annotations of a pipeline as types.
+from typing import Any
+
 from kfp import dsl
 
 from modelcar_pipelines import tasks
@@ -10,11 +12,6 @@ AT_ONCE = 2
 """Models that move at once: each push opens several connections of its own."""
 
 
-@dsl.pipeline(
-    name="promote-models",
-    display_name="Promote several models",
-    description="Promotes each of several PromotionSpecs; one failure does not stop the rest.",
-)
 def promote_models(
     specs: list[str] = [],  # noqa: B006 - KFP reads the default, nobody changes it
     scheduled: str = "",
@@ -36,3 +33,12 @@ def promote_models(
             tasks.deliver(wanted, resolved, pushed.outputs["image"], {"push_record": pushed.outputs["record"]})
         with dsl.If(resolved.outputs["proceed"] == False):  # noqa: E712
             tasks.skip(resolved)
+
+
+def define() -> Any:
+    """The pipeline; what kfp's compiler takes."""
+    return dsl.pipeline(
+        name="promote-models",
+        display_name="Promote several models",
+        description="Promotes each of several PromotionSpecs; one failure does not stop the rest.",
+    )(promote_models)

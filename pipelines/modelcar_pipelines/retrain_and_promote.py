@@ -20,13 +20,10 @@ _DIRECTORY = f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/training"
 
 
 def define(training: TrainingSize) -> Any:
-    """The pipeline.
+    """The pipeline; what kfp's compiler takes.
 
     Args:
         training: What the step that trains gets; an empty one is the default.
-
-    Returns:
-        What kfp's compiler takes.
     """
     retrain = platform.sized(training)
 
@@ -74,6 +71,3 @@ def define(training: TrainingSize) -> Any:
                 tasks.skip(resolved)
 
     return retrain_and_promote
-
-
-retrain_and_promote = define(TrainingSize())

@@ -16,6 +16,8 @@ SOURCE = f"hf://{DEMO_MODEL}"
 COMMIT_HASH = "9bf26a6361740d85714bcebc195767a5d5e5d8a1"
 DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
 """Of the demo model's image, on whatever machine."""
+DATA_COMMIT = "35e8296269f88b1168bbbcbfcc3acc06425e2bfe"
+"""Of the data set's first variant, as its content says."""
 TRAINING = f"""\
 training:
   data: hf://{DEMO_DATA}

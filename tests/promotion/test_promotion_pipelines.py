@@ -9,29 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from components.inputs import DIGEST, TRAINING, publish_data
 from modelcar.delivery.inference_service import digest_of, read_storage_uri
 from modelcar.steps.note import Note, find_note
 from modelcar_pipelines.catalog import compile_pipeline
 from modelcar_pipelines.events import State, TaskEvent
 from modelcar_pipelines.local_run import LocalRun, run_locally
 from modelcar_pipelines.showing import show_local
-from modelcar_sandbox.demo_data import write_demo_data
-from modelcar_sandbox.git_tree import INFERENCE_SERVICE, MANIFEST
-from modelcar_sandbox.hub import Hub
+from modelcar_sandbox.git_tree import INFERENCE_SERVICE
 from modelcar_sandbox.sandbox import DEMO_MODEL
 from promotion.place import Place
 from promotion.services import Services
 from wsgi_faults import Fault
 
-DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
-DATA = "datasets/sandbox/demo-sentences"
-TRAINING = f"""\
-training:
-  data: hf://{DATA}
-  entryPoint: modelcar_sandbox.stand_in_trainer:train
-  parameters: {{loss: "1.5"}}
-  floors: {{loss: at most 2}}
-"""
 ALWAYS = 1000
 Run = Callable[..., LocalRun]
 
@@ -151,16 +141,10 @@ def test_one_model_that_fails_does_not_stop_the_others(run: Run, sandbox_place: 
     assert "sandbox/nothing" in report(done, "report-failure")
 
 
-def _publish_data(services: Services, variant: int = 1) -> None:
-    directory = services.directory / f"data-{variant}"
-    write_demo_data(directory, variant=variant)
-    Hub(services.directory / "hub").publish(DATA, directory)
-
-
 def test_a_training_is_promoted_once_and_again_when_the_data_is_new(
     run: Run, sandbox_place: Place, services: Services
 ) -> None:
-    _publish_data(services)
+    publish_data(services)
     spec = {"spec": sandbox_place.spec_text() + TRAINING}
     first = run("retrain-and-promote", spec)
     assert first.state is State.SUCCEEDED, first.message
@@ -172,14 +156,14 @@ def test_a_training_is_promoted_once_and_again_when_the_data_is_new(
     assert "retrain-model" not in states(second)
     assert re.search("nothing is new: version .* came of it, and serves", report(second, "report-skipped"))
 
-    _publish_data(services, variant=2)
+    publish_data(services, variant=2)
     third = run("retrain-and-promote", spec)
     assert states(third)["retrain-model"] is State.SUCCEEDED
     assert serving(sandbox_place) not in (None, DIGEST, trained)
 
 
 def test_a_training_below_its_floors_is_not_promoted(run: Run, sandbox_place: Place, services: Services) -> None:
-    _publish_data(services)
+    publish_data(services)
     done = run("retrain-and-promote", {"spec": sandbox_place.spec_text() + TRAINING.replace("1.5", "2.5")})
     assert done.state is State.FAILED
     [note] = notes(done)
@@ -192,7 +176,7 @@ def test_a_training_below_its_floors_is_not_promoted(run: Run, sandbox_place: Pl
 def test_a_training_whose_commit_failed_is_delivered_without_training_again(
     run: Run, sandbox_place: Place, services: Services
 ) -> None:
-    _publish_data(services)
+    publish_data(services)
     spec = {"spec": sandbox_place.spec_text() + TRAINING}
     hook = services.git_directory / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
@@ -209,68 +193,11 @@ def test_a_training_whose_commit_failed_is_delivered_without_training_again(
     assert len(sandbox_place.versions()) == 1
 
 
-def test_a_trained_version_is_not_delivered_when_it_does_not_hold_floors_that_were_tightened_since(
-    run: Run, sandbox_place: Place, services: Services
-) -> None:
-    _publish_data(services)
-    hook = services.git_directory / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
-    assert run("retrain-and-promote", {"spec": sandbox_place.spec_text() + TRAINING}).state is State.FAILED
-    hook.unlink()
-
-    tightened = TRAINING.replace("at most 2", "at most 1")
-    second = run("retrain-and-promote", {"spec": sandbox_place.spec_text() + tightened})
-    [note] = notes(second)
-    assert (note.step, note.exit_code) == ("Resolve", 2)
-    assert note.message == "the trained model is not promoted: loss is 1.5 (floor: at most 1)"
-    assert len(sandbox_place.commits()) == 1
-
-
-def test_a_second_training_of_a_named_version_is_refused_before_it_trains(
-    run: Run, sandbox_place: Place, services: Services
-) -> None:
-    _publish_data(services)
-    spec = sandbox_place.spec_text(version="v1") + TRAINING
-    assert run("retrain-and-promote", {"spec": spec}).state is State.SUCCEEDED
-    second = run("retrain-and-promote", {"spec": spec.replace('loss: "1.5"', 'loss: "1.25"')})
-    [note] = notes(second)
-    assert (note.step, note.exit_code, "retrain-model" in states(second)) == ("Resolve", 2, False)
-    assert note.message.startswith("version v1 of ")
-    assert note.message.endswith(", and what is trained now would be another image")
-
-
-def test_a_registry_that_takes_no_push_is_found_out_before_the_training(
-    run: Run, sandbox_place: Place, services: Services
-) -> None:
-    _publish_data(services)
-    services.registry.faults.add(Fault.answer("POST", r"/blobs/uploads/", 403, times=ALWAYS))
-    done = run("retrain-and-promote", {"spec": sandbox_place.spec_text() + TRAINING})
-    [note] = notes(done)
-    assert (note.step, "retrain-model" in states(done)) == ("Resolve", False)
-
-
-def test_a_training_that_people_took_back_is_not_put_there_again(
-    run: Run, sandbox_place: Place, services: Services, tmp_path: Path
-) -> None:
-    _publish_data(services)
-    spec = {"spec": sandbox_place.spec_text() + TRAINING}
-    before = sandbox_place.manifest(MANIFEST)
-    assert run("retrain-and-promote", spec).state is State.SUCCEEDED
-    sandbox_place.commit_as_person({MANIFEST: before})
-
-    again = run("retrain-and-promote", spec)
-    assert again.state is State.SUCCEEDED
-    assert "changed since" in report(again, "report-skipped")
-    assert sandbox_place.manifest(MANIFEST) == before
-
-
 @pytest.mark.parametrize(("name", "training"), [("promote-model-workspace", ""), ("retrain-and-promote", TRAINING)])
 def test_what_steps_hand_on_is_short_enough_for_every_platform(
     name: str, training: str, run: Run, sandbox_place: Place, services: Services
 ) -> None:
-    _publish_data(services)
+    publish_data(services)
     done = run(name, {"spec": sandbox_place.spec_text() + training})
     assert done.state is State.SUCCEEDED, done.message
     artifacts = {(one.step, one.name) for one in done.artifacts}
