@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from modelcar.steps.note import Note, find_note, find_result, find_skip
+from modelcar.steps.note import Note, find_result, find_skip
 from modelcar_pipelines.arguments import check_promotion, refuse_expansions
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.events import TaskEvent
 from modelcar_pipelines.failures import NotFound, Refused
 from modelcar_pipelines.parameters import check_parameters
-from modelcar_pipelines.run_reports import read_log
-from modelcar_pipelines.run_steps import Follower, find_steps, run_nodes
+from modelcar_pipelines.run_ends import find_notes, find_told, was_cancelled
+from modelcar_pipelines.run_steps import Follower, find_steps
 from modelcar_pipelines.versions import Version, read_spec
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR"})
@@ -57,7 +57,8 @@ class Outcome:
     Attributes:
         run: As it is now.
         tasks: The last event of each step, by path, in the order in which they began.
-        failures: What failed steps left behind; a step that could not say why has no note.
+        failures: What failed steps left behind, else which pods of Kubeflow's own failed; a step that could not say
+            why has no note.
         skipped: Why there was nothing to do, for one model at least; empty when there was, or when the server keeps no
             logs.
         url: Where people look at it.
@@ -207,11 +208,11 @@ def look(server: Server, run_id: str) -> Outcome:
 
 
 def _outcome(server: Server, answer: Any, follower: Follower) -> Outcome:
-    failures = tuple(_find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
+    failures = tuple(find_notes(server, answer)) if answer.state in ENDED - {"SUCCEEDED"} else ()
     skipped, results = "", tuple[str, ...]()
     if answer.state in ("SUCCEEDED", "FAILED"):  # of several models, some may have been promoted
-        skipped = "; ".join(_find_told(server, answer, SKIP_TASK, find_skip))
-        results = _find_told(server, answer, REPORT_TASK, find_result)
+        skipped = "; ".join(find_told(server, answer, SKIP_TASK, find_skip))
+        results = find_told(server, answer, REPORT_TASK, find_result)
     url = server.run_url(answer.run_id)
     return Outcome(_run(answer), follower.tasks, failures, skipped, url, follower.seconds, results)
 
@@ -230,30 +231,9 @@ def _find_spec(server: Server, answer: Any) -> Mapping[str, Any]:
     return found
 
 
-def _find_notes(server: Server, answer: Any) -> Iterator[Note]:
-    """What failed steps wrote at the end of their logs, as far as the server keeps those, oldest first."""
-    failed = [one for one in run_nodes(answer) if one.state in ("FAILED", "ERROR")]
-    failed.sort(key=lambda one: one.start_time or one.create_time)
-    nodes = dict.fromkeys(child.pod_name for one in failed for child in one.child_tasks or () if child.pod_name)
-    found: dict[str, Note] = {}
-    for node in nodes:
-        note = find_note(read_log(server, answer.run_id, node))
-        if note is not None:
-            found[str(note)] = note
-    yield from found.values()
-
-
-def _find_told(server: Server, answer: Any, task: str, find: Callable[[str], str | None]) -> tuple[str, ...]:
-    """What the logs of a task say, for each model of the run that it ran for; each sentence once."""
-    ended = [one for one in run_nodes(answer) if one.display_name == task and one.state == "SUCCEEDED"]
-    nodes = [child.pod_name for one in ended for child in one.child_tasks or () if child.pod_name]
-    told = (find(read_log(server, answer.run_id, node)) for node in nodes)
-    return tuple(dict.fromkeys(sentence for sentence in told if sentence is not None))
-
-
 def _run(answer: Any) -> Run:
     reference = answer.pipeline_version_reference
-    state = "CANCELED" if _was_cancelled(answer) else str(answer.state or "PENDING")
+    state = "CANCELED" if was_cancelled(answer) else str(answer.state or "PENDING")
     return Run(
         str(answer.run_id),
         str(answer.display_name),
@@ -263,19 +243,3 @@ def _run(answer: Any) -> Run:
         answer.created_at,
         answer.finished_at if answer.state in ENDED else None,
     )
-
-
-def _was_cancelled(answer: Any) -> bool:
-    """Whether a run that ended as FAILED was cancelled, which only its history tells (measured on 2.17).
-
-    It was CANCELING; or, when that was before its first step, in a state that the server has no word for. Other runs
-    are in that state too, for instance when a step is tried again; but of these a step has ended.
-    """
-    history = [one.state for one in answer.state_history or ()]
-    if answer.state not in ("FAILED", "CANCELED"):
-        return False
-    step_ended = any(
-        one.state in ("SUCCEEDED", "FAILED") and (one.display_name or "").startswith("executor")
-        for one in run_nodes(answer)
-    )
-    return "CANCELED" in (*history, answer.state) or "CANCELING" in history or (None in history and not step_ended)

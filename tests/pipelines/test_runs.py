@@ -340,6 +340,20 @@ def test_a_run_that_the_server_lost_after_its_first_step_was_not_cancelled_by_an
     assert place.faults.fired == 1
 
 
+def test_a_run_that_failed_with_a_pod_of_kubeflows_own_says_that_no_step_did_and_to_run_it_again(place: Place) -> None:
+    """As a real server told of a run whose last pod to prepare a task was lost on a loaded node."""
+    run = place.start(*step("report"), BROKEN)
+    place.settle()
+    told = place.api.get(f"/runs/{run.run_id}")
+    [driver] = [one for one in told["run_details"]["task_details"] if one["display_name"] == "report-driver"]
+    driver["state"] = "FAILED"
+    body = json.dumps(told).encode()
+    place.faults.add(Fault.answer("GET", f"/runs/{run.run_id}$", 200, body=body))
+    outcome = look(place.server, run.run_id)
+    message = "its pod report-driver, which prepares report, failed; that is no step of the pipeline"
+    assert outcome.failures == (Note("Kubeflow", message, "Run it again: what was done is found.", 1),)
+
+
 def test_a_run_is_cancelled_once(place: Place, tmp_path: Path) -> None:
     run = place.start(*begin("report"), ["hold", new_fifo(tmp_path)])
     for _ in range(2):

@@ -1,6 +1,6 @@
 """The pipelines on a real Kubeflow Pipelines, in pods of a restricted user: what they leave, and how they fail.
 
-All runs are started at once, by the command, and each test looks at one of them.
+The runs are started by the command, a few at once, and each test looks at one of them.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
+from kubernetes import client, config
 
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.runs import ENDED, list_runs
@@ -28,7 +31,9 @@ pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1500)]
 COMMAND = str(Path(sys.executable).parent / "modelcar")
 DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
 """Of the demo model on the sandbox's base image, as everywhere else."""
-SERVICES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
+SERVICES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota")
+AT_ONCE = 3
+"""Runs; more would each take longer, and on a node that is too busy Argo loses some (`_lost_by_argo`)."""
 DATA = "datasets/sandbox/demo-sentences"
 TRAINING = f"""\
 training:
@@ -39,22 +44,23 @@ training:
 """
 
 
-@dataclass
-class Started:
-    """A command that follows a run.
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended.
 
     Attributes:
-        process: It, with its output.
+        code: The exit code of the command that followed it.
+        told: What that command wrote.
         run_id: Of the run.
     """
 
-    process: subprocess.Popen[str]
+    code: int
+    told: str
     run_id: str
 
-    def end(self) -> tuple[int, str]:
-        """Exit code, and what it wrote after the run's id."""
-        out, err = self.process.communicate(timeout=1200)
-        return self.process.returncode, out + err
+
+Run = Callable[..., Ended]
+Runs = dict[str, Future[Any]]
 
 
 def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,49 +84,90 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KfpPlace]:
 
 
 @pytest.fixture(scope="module")
-def start(place: KfpPlace, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Started]:
-    """Starts a pipeline on specs, and follows it."""
+def run(place: KfpPlace, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs a pipeline on specs to its end; `meanwhile` is given the run's id and its command's standard error."""
     done = _command("upload", "--image", os.environ["REAL_STEP_IMAGE"])
     assert done.returncode == 0, done.stderr
-    directory = tmp_path_factory.mktemp("specs")
 
-    def begin(pipeline: str, *specs: str) -> Started:
+    def begin(pipeline: str, *specs: str, meanwhile: Callable[[str, IO[str]], str] = lambda *_: "") -> Ended:
+        directory = tmp_path_factory.mktemp("specs")
         words = [COMMAND, "pipeline", "run", pipeline, "--wait"]
-        for spec in specs:
-            path = directory / f"{len(list(directory.iterdir()))}.yaml"
+        for number, spec in enumerate(specs):
+            path = directory / f"{number}.yaml"
             path.write_text(spec, encoding="utf-8")
             words += ["--spec", str(path)]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        first = process.stderr.readline()
-        found = re.search(r"run ([0-9a-f-]{36})", first)
-        assert found, first + process.stderr.read()
-        return Started(process, found[1])
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            first = process.stderr.readline()
+            found = re.search(r"run ([0-9a-f-]{36})", first)
+            assert found, first + process.stderr.read()
+            told = meanwhile(found[1], process.stderr)
+            out, err = process.communicate(timeout=1200)
+        ended = Ended(process.returncode, told + out + err, found[1])
+        if not _lost_by_argo(ended):
+            return ended
+        again = begin(pipeline, *specs)
+        return Ended(again.code, ended.told + again.told, ended.run_id)
 
     return begin
 
 
+def _lost_by_argo(ended: Ended) -> bool:
+    """Whether a run failed because Argo, on a busy node, stopped a pod's waiting container before that had begun.
+
+    Go ends with exit code 2 then, and says nothing; no pipeline can do anything about it. Any other failure of a pod
+    of Kubeflow's own is one.
+    """
+    if ended.code != 1 or "Kubeflow: its pod" not in ended.told:
+        return False
+    objects = client.CustomObjectsApi(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
+    place = ("argoproj.io", "v1alpha1", os.environ["REAL_KFP_NAMESPACE"], "workflows")
+    found = objects.list_namespaced_custom_object(*place, label_selector=f"pipeline/runid={ended.run_id}")["items"]
+    nodes = [node for one in found for node in one["status"]["nodes"].values()]
+    return any(str(node.get("message")).startswith("wait: Error (exit code 2)") for node in nodes)
+
+
 @pytest.fixture(scope="module")
-def runs(
-    place: KfpPlace, start: Callable[..., Started], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Started]:
-    started = {
-        "promote-model": start("promote-model", place.spec("alpha")),
-        "workspace": start("promote-model-workspace", place.spec("beta")),
-        "models": start("promote-models", place.spec("gamma"), place.spec("delta")),
-        "retrain": start("retrain-and-promote", place.spec("epsilon", TRAINING)),
-        "late": start("promote-model", place.spec("zeta", source="hf://sandbox/late")),
-        "missing": start("promote-model", place.spec("eta", source="hf://sandbox/never")),
-        "cancelled": start("promote-model", place.spec("theta")),
-    }
-    late = (place, started["late"].run_id, tmp_path_factory.mktemp("late"))
-    threading.Thread(target=_published_after_a_failure, args=late, daemon=True).start()
-    done = _command("cancel", started["cancelled"].run_id)
-    assert done.returncode == 0, done.stderr
-    return started
+def runs(place: KfpPlace, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    model = tmp_path_factory.mktemp("late")
+    never = "hf://sandbox/never"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            "promote-model": pool.submit(run, "promote-model", place.spec("alpha")),
+            "retrain": pool.submit(_retrain_twice, place, run),
+            "missing": pool.submit(run, "promote-model", place.spec("eta", source=never)),
+            "models": pool.submit(
+                run, "promote-models", place.spec("gamma"), place.spec("iota", source=never), place.spec("delta")
+            ),
+            "late": pool.submit(
+                run,
+                "promote-model",
+                place.spec("zeta", source="hf://sandbox/late"),
+                meanwhile=lambda run_id, _: _publish_after_a_failure(place, run_id, model),
+            ),
+            "workspace": pool.submit(run, "promote-model-workspace", place.spec("beta")),
+            "cancelled": pool.submit(run, "promote-model", place.spec("theta"), meanwhile=_cancel_in_a_step),
+        }
 
 
-def _published_after_a_failure(place: KfpPlace, run_id: str, directory: Path) -> None:
+def _cancel_in_a_step(run_id: str, lines: IO[str]) -> str:
+    """Cancel a run while it pushes."""
+    told = ""
+    for line in lines:
+        told += line
+        if "▸ Build and push" in line:
+            done = _command("cancel", run_id)
+            assert done.returncode == 0, done.stderr
+            break
+    return told
+
+
+def _retrain_twice(place: KfpPlace, run: Run) -> tuple[Ended, Ended]:
+    spec = place.spec("epsilon", TRAINING)
+    return run("retrain-and-promote", spec), run("retrain-and-promote", spec)
+
+
+def _publish_after_a_failure(place: KfpPlace, run_id: str, directory: Path) -> str:
     """Publish the model that a run waits for, once its first attempt has failed."""
     server = Server(os.environ["REAL_KFP_ENDPOINT"])
     while True:
@@ -130,6 +177,7 @@ def _published_after_a_failure(place: KfpPlace, run_id: str, directory: Path) ->
         time.sleep(1)  # between looks at the server
     write_demo_model(directory / "model")
     place.sandbox.hub.publish("sandbox/late", directory / "model")
+    return ""
 
 
 def _check_promoted(place: KfpPlace, service: str, digest: str = DIGEST) -> None:
@@ -141,77 +189,93 @@ def _check_promoted(place: KfpPlace, service: str, digest: str = DIGEST) -> None
     assert (artifact["uri"], artifact["state"]) == (f"oci://{image}", "LIVE")
 
 
-def test_a_promotion_leaves_image_version_commit_and_report(place: KfpPlace, runs: dict[str, Started]) -> None:
-    code, told = runs["promote-model"].end()
-    assert code == 0, told
+def test_a_promotion_leaves_image_version_commit_and_report(place: KfpPlace, runs: Runs) -> None:
+    ended = runs["promote-model"].result()
+    assert ended.code == 0, ended.told
     for step in ("Resolve", "Build and push", "Register", "Patch", "Report", "Report failures"):
-        assert re.search(rf"✓ {step}  [0-9.]+ s", told), told
-    assert re.search(r"^SUCCEEDED: \S+ on main names the new image; Argo CD rolls it out\.$", told, re.MULTILINE), told
+        assert re.search(rf"✓ {step}  [0-9.]+ s", ended.told), ended.told
+    assert re.search(
+        r"^(SUCCEEDED:| ) \S+ on main names the new image; Argo CD rolls it out\.$", ended.told, re.MULTILINE
+    )
     _check_promoted(place, "alpha")
-    page = read_artifact(runs["promote-model"].run_id, "report-promotion", "page")
+    page = read_artifact(ended.run_id, "report-promotion", "page")
     assert DIGEST in page
     assert place.commits("alpha")[0]["sha"][:12] in page
 
 
-def test_the_same_by_way_of_a_volume_is_the_same_image(place: KfpPlace, runs: dict[str, Started]) -> None:
-    code, told = runs["workspace"].end()
-    assert code == 0, told
-    assert "✓ Download" in told
+def test_the_same_by_way_of_a_volume_is_the_same_image(place: KfpPlace, runs: Runs) -> None:
+    ended = runs["workspace"].result()
+    assert ended.code == 0, ended.told
+    assert "✓ Download" in ended.told
     _check_promoted(place, "beta")
 
 
-def test_several_models_in_one_run(place: KfpPlace, runs: dict[str, Started]) -> None:
-    code, told = runs["models"].end()
-    assert code == 0, told
-    _check_promoted(place, "gamma")
-    _check_promoted(place, "delta")
-
-
-def test_a_training_is_promoted_and_not_done_twice(
-    place: KfpPlace, runs: dict[str, Started], start: Callable[..., Started]
+def test_of_several_models_two_move_at_once_and_one_that_fails_does_not_stop_the_rest(
+    place: KfpPlace, runs: Runs
 ) -> None:
-    code, told = runs["retrain"].end()
-    assert code == 0, told
-    assert "✓ Retrain" in told
-    assert "✓ Check metrics" in told
+    ended = runs["models"].result()
+    assert ended.code == 2, ended.told
+    assert re.search(r"^Resolve of iota: \S+ has no model sandbox/never", ended.told, re.MULTILINE), ended.told
+    for service in ("gamma", "delta"):
+        assert f"  {service}.yaml on main names the new image; Argo CD rolls it out.\n" in ended.told
+        _check_promoted(place, service)
+    assert len(place.commits("iota")) == 1
+    rounds = _rounds(ended.run_id)
+    assert len(rounds) == 3
+    at_once = [sum(begin <= moment < end for begin, end in rounds) for moment, _ in rounds]
+    assert max(at_once) == 2, rounds
+
+
+def _rounds(run_id: str) -> list[tuple[datetime, datetime]]:
+    """When the rounds of a run's loop began and ended."""
+    server = Server(os.environ["REAL_KFP_ENDPOINT"])
+    details = server.call(server.runs.run_service_get_run, run_id).run_details.task_details
+    return [(one.start_time, one.end_time) for one in details if one.display_name.startswith("iteration-iterations(")]
+
+
+def test_a_training_is_promoted_and_not_done_twice(place: KfpPlace, runs: Runs) -> None:
+    first, second = runs["retrain"].result()
+    assert first.code == 0, first.told
+    assert "✓ Retrain" in first.told
+    assert "✓ Check metrics" in first.told
+    assert second.code == 0, second.told
+    assert "▸ Retrain" not in second.told
     [artifact] = place.artifacts("epsilon")
     digest = artifact["uri"].partition("@")[2]
     assert digest != DIGEST
     _check_promoted(place, "epsilon", digest)
 
-    code, told = start("retrain-and-promote", place.spec("epsilon", TRAINING)).end()
-    assert code == 0, told
-    assert "▸ Retrain" not in told
-    assert len(place.commits("epsilon")) == 2
 
-
-def test_a_step_that_failed_is_tried_again(place: KfpPlace, runs: dict[str, Started]) -> None:
-    code, told = runs["late"].end()
-    assert code == 0, told
+def test_a_step_that_failed_is_tried_again(place: KfpPlace, runs: Runs) -> None:
+    ended = runs["late"].result()
+    assert ended.code == 0, ended.told
     _check_promoted(place, "zeta")
 
 
-def test_a_failure_says_which_step_why_and_what_to_do(place: KfpPlace, runs: dict[str, Started]) -> None:
-    code, told = runs["missing"].end()
-    assert code == 2, told
-    assert "✗ Resolve" in told
-    assert re.search(r"^Resolve: \S+ has no model sandbox/never, or it is private$", told, re.MULTILINE), told
-    assert "  Check the name; if the model is private, set HF_TOKEN" in told
+def test_a_failure_says_which_step_why_and_what_to_do(place: KfpPlace, runs: Runs) -> None:
+    ended = runs["missing"].result()
+    assert ended.code == 2, ended.told
+    assert "✗ Resolve" in ended.told
+    assert re.search(r"^Resolve: \S+ has no model sandbox/never, or it is private$", ended.told, re.MULTILINE), (
+        ended.told
+    )
+    assert "  Check the name; if the model is private, set HF_TOKEN" in ended.told
     assert len(place.commits("eta")) == 1
-    page = read_artifact(runs["missing"].run_id, "report-failure", "page")
+    page = read_artifact(ended.run_id, "report-failure", "page")
     assert "has no model sandbox/never" in page
     assert "Check the name" in page
 
 
-def test_a_cancelled_run_ends_the_wait(place: KfpPlace, runs: dict[str, Started]) -> None:
-    code, told = runs["cancelled"].end()
-    assert code == 1, told
-    assert "CANCELED" in told
+def test_a_run_that_is_cancelled_in_a_step_ends_the_wait(place: KfpPlace, runs: Runs) -> None:
+    ended = runs["cancelled"].result()
+    assert ended.code == 1, ended.told
+    assert "CANCELED" in ended.told
+    assert "▸ Register" not in ended.told
     assert len(place.commits("theta")) == 1
 
 
-def test_a_schedule_fires(place: KfpPlace, runs: dict[str, Started], tmp_path: Path) -> None:
-    runs["promote-model"].end()
+def test_a_schedule_fires(place: KfpPlace, runs: Runs, tmp_path: Path) -> None:
+    runs["promote-model"].result()
     (tmp_path / "alpha.yaml").write_text(place.spec("alpha"), encoding="utf-8")
     spec = ["--spec", str(tmp_path / "alpha.yaml")]
     every_minute = ["--cron", "* * * * *", "--timezone", "Europe/Amsterdam", "--name", place.name]
