@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from modelcar.delivery.credentials import name_repository
 from modelcar.delivery.inference_service import Edit
 from modelcar.delivery.repository import Delivered, Repository, deliver
 from modelcar.errors import InvalidReference
@@ -97,14 +98,25 @@ def registration_of(
     )
 
 
-def compute_promotion_key(where: InferenceServiceSpec, provenance: Provenance, registered: RegisteredVersion) -> str:
-    """Which promotion this is: content, source, version and the place in git, as 64 hex digits."""
+def compute_promotion_key(
+    where: InferenceServiceSpec, namespace: str | None, provenance: Provenance, registered: RegisteredVersion
+) -> str:
+    """Which promotion this is: content, source, version and the place in git, as 64 hex digits.
+
+    The same however the spec spells the place, for a rerun that is not known to be one would undo what came after it.
+
+    Args:
+        where: The place.
+        namespace: That the manifest states.
+        provenance: The image.
+        registered: The version that it is.
+    """
     parts = {
         "content_key": provenance.content_key,
         "source": [provenance.source_uri, provenance.commit_hash],
         "version": [registered.registered_model, registered.version],
-        "git": [where.repository, where.branch, where.path],
-        "object": [where.namespace, where.name],
+        "git": [name_repository(where.repository), where.branch, where.path],
+        "object": [namespace, where.name],
         "field": FIELD,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -103,7 +103,7 @@ def promote(
         registration = registration_of(spec.model_registry, provenance)
         registered = register(registry, registration, confirm=lambda: confirm(image, build))
         tell(f"patching {spec.inference_service.path}")
-        key = compute_promotion_key(spec.inference_service, provenance, registered)
+        key = compute_promotion_key(spec.inference_service, manifest.namespace, provenance, registered)
         patched = patch(repository, spec.inference_service, manifest.storage_uri, provenance, registered, key)
     return Promotion(spec, image, registered, patched, key)
 

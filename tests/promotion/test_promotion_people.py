@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from modelcar.distribution.client import Access
 from modelcar.errors import Held, VersionConflict
-from modelcar_sandbox.git_tree import MANIFEST
+from modelcar.promotion import promote
+from modelcar.spec import parse_spec
+from modelcar_sandbox.git_tree import MANIFEST, NAMESPACE
 from promotion.place import VERSION_LABEL, Place
 from promotion.services import Services
 from promotion.traps import Point
@@ -60,6 +63,19 @@ def test_a_promotion_that_a_person_took_back_is_not_made_again(sandbox_place: Pl
     assert held.value.exit_code == 2
     assert len(sandbox_place.commits()) == 3
     assert sandbox_place.manifest() == theirs
+
+
+def test_a_promotion_that_was_taken_back_is_known_however_the_spec_spells_its_place(sandbox_place: Place) -> None:
+    before = sandbox_place.manifest()
+    sandbox_place.promote()
+    sandbox_place.commit_as_person({MANIFEST: before})
+
+    spec = sandbox_place.spec_text(git=f"{sandbox_place.git.removeprefix('file://')}/")
+    assert f"  namespace: {NAMESPACE}\n" in spec
+    spec = spec.replace(f"  namespace: {NAMESPACE}\n", "")
+    with pytest.raises(Held):
+        promote(parse_spec(spec, name="promotion.yaml"), access=Access(plain_http=True))
+    assert sandbox_place.manifest() == before
 
 
 def test_a_promotion_that_was_taken_back_and_put_back_again_is_done(sandbox_place: Place) -> None:

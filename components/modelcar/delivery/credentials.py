@@ -185,6 +185,23 @@ def check_url(url: str) -> str:
     return url
 
 
+def name_repository(url: str) -> str:
+    """The repository's name, `host/group/repository`, the same for all addresses by which people reach it.
+
+    Scheme, user, port, a slash at the end and `.git` do not count; a directory is named by its path.
+
+    Args:
+        url: A checked address.
+    """
+    parts = _split(url) or SplitResult("", "", url, "", "")
+    host, path = parts.hostname or "", parts.path
+    if not parts.scheme and not url.startswith("/"):
+        login, _, path = url.partition(":")
+        host = login.rpartition("@")[2].lower()
+    path = path.rstrip("/").removesuffix(".git")
+    return f"{host}/{path.lstrip('/')}" if host else path
+
+
 def _split(url: str) -> SplitResult | None:
     """The parts of an address, without scheme for a directory or the short form of ssh; None when it is no address."""
     if not url.isprintable() or " " in url:

@@ -98,6 +98,11 @@ def read_storage_uri(text: str, *, name: str, namespace: str | None = None) -> s
     return str(_uri_node(found, name).value)
 
 
+def read_namespace(text: str, *, name: str, namespace: str | None = None) -> str | None:
+    """The `metadata.namespace` that one InferenceService states, None when it states none; otherwise as above."""
+    return _text_at(_locate(text, name, namespace).root, "metadata", "namespace") or None
+
+
 def digest_of(storage_uri: str) -> str | None:
     """The digest that a storageUri ends with, `sha256:…`, or None when it does not pin one."""
     found = _DIGEST.search(storage_uri)

@@ -16,7 +16,15 @@ from pathlib import Path
 
 from modelcar.delivery.clone import Clone
 from modelcar.delivery.credentials import Credentials, check_url
-from modelcar.delivery.inference_service import Edit, apply, diff, digest_of, is_same_image, read_storage_uri
+from modelcar.delivery.inference_service import (
+    Edit,
+    apply,
+    diff,
+    digest_of,
+    is_same_image,
+    read_namespace,
+    read_storage_uri,
+)
 from modelcar.delivery.trailers import (
     IMAGE_DIGEST,
     PREVIOUS_DIGEST,
@@ -60,11 +68,13 @@ class Manifest:
     Attributes:
         text: Decoded from UTF-8, line endings and byte order mark as stored.
         storage_uri: Of the InferenceService.
+        namespace: That the InferenceService states; None when it states none.
         commit_hash: The branch's tip that it was read from.
     """
 
     text: str
     storage_uri: str
+    namespace: str | None
     commit_hash: str
 
 
@@ -113,8 +123,9 @@ class Repository:
         """
         commit = commit if commit is not None else self._tip
         text = _decoded(self._clone.content(self._clone.find(commit, self.target.path)), self.target.path)
-        uri = read_storage_uri(text, name=self.target.name, namespace=self.target.namespace)
-        return Manifest(text, uri, commit)
+        name, namespace = self.target.name, self.target.namespace
+        uri = read_storage_uri(text, name=name, namespace=namespace)
+        return Manifest(text, uri, read_namespace(text, name=name, namespace=namespace), commit)
 
     def check_write_access(self) -> None:
         """Ask the server for a push, and send nothing.

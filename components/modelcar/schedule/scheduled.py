@@ -14,6 +14,10 @@ from modelcar.schedule.zone import read_zone
 
 _SKEW = timedelta(seconds=5)
 """A run may be written down by a clock that is this much behind the one that started it."""
+_LATE = timedelta(minutes=10)
+"""A run that was made later than this after a fire may as well belong to an earlier one that a busy server made up for,
+or be a copy that a person made. It goes on: a promotion that was not needed finds nothing to do, one that is left out
+is missed."""
 _BACK = timedelta(days=5 * 366)
 """A schedule may be this old, and say an hour that the zone's clocks have not shown for so long."""
 _TEXT = re.compile(r"(?P<cron>\S+(?: \S+){4}) (?P<zone>\S+)(?: on (?P<server_zone>\S+))?")
@@ -54,10 +58,7 @@ def parse_scheduled(text: str) -> Scheduled:
 
 
 def is_due(cron: str, zone: str, created_at: datetime, server_zone: str = "UTC") -> bool:
-    """Whether a run that the server started belongs to one of the schedule's fires.
-
-    A server starts a run late when the one before was still active. So a run belongs to the server fire before it was
-    created, however long before.
+    """Whether a run that the server started may belong to one of the schedule's fires.
 
     Args:
         cron: Five fields.
@@ -66,7 +67,8 @@ def is_due(cron: str, zone: str, created_at: datetime, server_zone: str = "UTC")
         server_zone: Name of the server's.
 
     Returns:
-        False when the server's fire was one that it needed only because its clocks are not the schedule's.
+        False when it was made in the ten minutes after a fire of the server's that is none of the schedule's: one that
+        the server needed only because its clocks are not the schedule's.
 
     Raises:
         InvalidInput: A schedule that is none, or an unknown zone.
@@ -74,7 +76,7 @@ def is_due(cron: str, zone: str, created_at: datetime, server_zone: str = "UTC")
     schedule, here, there = parse_cron(cron), read_zone(zone), read_zone(server_zone)
     server = translate(schedule, here, there, created_at, back=_BACK)
     fire = latest_match(server.cron, there, created_at + _SKEW)
-    return fire is not None and fires_at(schedule, here, fire)
+    return fire is None or created_at - fire > _LATE or fires_at(schedule, here, fire)
 
 
 def find_wrong_hour(scheduled: str, created_at: str) -> str | None:

@@ -67,8 +67,8 @@ def patch_inference_service(
     provenance = Provenance(stored.image, stored.content_key, source, None, commit_hash or None, stored.size_bytes)
     uri = f"oci://{stored.image}"
     registered = RegisteredVersion(registered_model_id, model_version_id, "", registered_model, version, uri, ())
-    key = compute_promotion_key(where, provenance, registered)
     with open_repository(target_of(where)) as repository:
+        key = compute_promotion_key(where, repository.read().namespace, provenance, registered)
         delivered = patch(repository, where, serving, provenance, registered, key)
     # An attempt before this one may have made the commit: the run found another image in the manifest when it began.
     changed = delivered.changed or (delivered.commit is not None and serving != uri)
