@@ -63,6 +63,7 @@ def registration_of(
     provenance: Provenance,
     recipe_key: str | None = None,
     metrics: Mapping[str, float] | None = None,
+    training_data: str | None = None,
 ) -> Registration:
     """What the Model Registry is told of an image.
 
@@ -72,6 +73,7 @@ def registration_of(
         recipe_key: Which training it came of; its version's default name has the beginning of it too, for two
             trainings may come to one image, and each must be found by its key.
         metrics: What that training measured.
+        training_data: What it trained on.
 
     Raises:
         InvalidReference: The image has no digest.
@@ -88,6 +90,7 @@ def registration_of(
         commit_hash=provenance.commit_hash,
         recipe_key=recipe_key,
         metrics=metrics,
+        training_data=training_data,
         size_bytes=provenance.size_bytes,
         model_format=wanted.model_format.name if wanted.model_format is not None else None,
         model_format_version=wanted.model_format.version if wanted.model_format is not None else None,

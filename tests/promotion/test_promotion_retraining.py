@@ -19,6 +19,7 @@ from modelcar.steps.note import VARIABLE, find_note
 from modelcar.steps.record import write_record
 from modelcar.steps.retrain import ResolvedTraining
 from modelcar_sandbox.git_tree import MANIFEST
+from modelcar_sandbox.sandbox import DEMO_DATA
 from promotion.place import Place
 from promotion.services import Services
 from wsgi_faults import Fault
@@ -56,7 +57,7 @@ class Retraining:
         resolved = self.resolve(**spec)
         image = push_image(self.place)
         given = {"image": image, "source": resolved.source, "commit_hash": resolved.commit_hash}
-        record = write_record(0.0, metrics={"loss": 1.5})
+        record = write_record(0.0, metrics={"loss": 1.5}, data=f"hf://{DEMO_DATA}@{resolved.data_commit}")
         registered = register_model(
             self.place.spec_text(**spec), {}, recipe_key=resolved.recipe_key, retrain_record=record, **given
         )
@@ -88,6 +89,14 @@ def test_what_was_registered_and_not_committed_is_delivered(retraining: Retraini
     registered = retraining.register()
     resolved = retraining.resolve()
     assert (resolved.action, resolved.image) == ("deliver", registered["image"])
+
+
+def test_the_version_says_what_was_trained_on_and_measured(retraining: Retraining) -> None:
+    retraining.register()
+    [version] = retraining.place.versions()
+    told = {key: value["string_value"] for key, value in version["customProperties"].items()}
+    assert told["modelcar_training_data"] == f"hf://{DEMO_DATA}@{DATA_COMMIT}"
+    assert told["modelcar_metrics"] == '{"loss": 1.5}'
 
 
 def test_what_serves_is_not_trained_again(retraining: Retraining) -> None:

@@ -23,7 +23,8 @@ import json, sys
 from modelcar.steps.retrain import check_metrics, retrain_model
 spec, commit, directory = sys.argv[1:]
 outputs, metrics = retrain_model(spec, {}, data_commit=commit, recipe_key="a" * 64, directory=directory)
-print(json.dumps({"directory": outputs.directory, "metrics": dict(metrics)}))
+told = {key: value for key, value in json.loads(outputs.record).items() if key != "seconds"}
+print(json.dumps({"directory": outputs.directory, "metrics": dict(metrics), "record": told}))
 check_metrics(spec, metrics=outputs.metrics)
 """
 
@@ -77,6 +78,11 @@ def test_a_model_is_trained_on_the_commit_of_the_data_that_was_resolved(place: P
     assert outputs == {
         "directory": (place.root / "volume/trained/model").as_uri(),
         "metrics": {"lines": 4.0, "loss": 1.0},
+        "record": {
+            "trained": True,
+            "metrics": {"loss": 1.0, "lines": 4.0},
+            "data": f"hf://datasets/acme/answers@{place.data_commit}",
+        },
     }
     assert (place.root / "volume/data/original/a.pt").read_bytes() == b"\x80\x04."
     assert "stand-in trainer: 4 lines of data, parameters {}" in done.stdout

@@ -43,6 +43,7 @@ class Registration:
         size_bytes: Of the image's layers.
         recipe_key: Which training the model came of, 64 hex digits; None when it was not trained here.
         metrics: What that training measured; None when nobody knows.
+        training_data: What it trained on, with the commit where there is one; None when nobody knows.
     """
 
     registered_model: str
@@ -61,6 +62,7 @@ class Registration:
     size_bytes: int | None = None
     recipe_key: str | None = None
     metrics: Mapping[str, float] | None = None
+    training_data: str | None = None
 
     def check(self) -> None:
         """Refuse what the server would refuse, or keep for ever; asks nobody.
@@ -76,8 +78,11 @@ class Registration:
             raise InvalidReference(
                 f"image {self.image} has no digest", hint="Register repository@sha256:…; a tag can move."
             )
-        if self.source_uri is not None and _CREDENTIALS.match(self.source_uri):
-            raise InvalidInput("the source's URI holds credentials", hint="Leave them out: everyone could read them.")
+        for what, uri in (("source", self.source_uri), ("data", self.training_data)):
+            if uri is not None and _CREDENTIALS.match(uri):
+                raise InvalidInput(
+                    f"the {what}'s URI holds credentials", hint="Leave them out: everyone could read them."
+                )
 
     @property
     def uri(self) -> str:
@@ -96,6 +101,7 @@ class Registration:
         own: dict[str, str | None] = {
             RECIPE_PROPERTY: self.recipe_key,
             METRICS_PROPERTY: None if self.metrics is None else json.dumps(self.metrics, sort_keys=True),
+            "modelcar_training_data": self.training_data,
             "modelcar_content_key": self.content_key,
             "modelcar_image_digest": str(self.image.digest),
             URI_PROPERTY: self.uri,

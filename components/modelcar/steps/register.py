@@ -56,7 +56,7 @@ def register_model(
         revision: What was asked for.
         commit_hash: What it resolved to.
         recipe_key: Which training it came of; empty without one.
-        retrain_record: What the step that trained told, with what it measured; empty without one.
+        retrain_record: What the step that trained told, with data and metrics; empty without one.
 
     Raises:
         SystemExit: See `modelcar.steps.running.step`.
@@ -67,7 +67,8 @@ def register_model(
     provenance = Provenance(
         stored.image, stored.content_key, source, revision or None, commit_hash or None, stored.size_bytes
     )
-    registration = registration_of(wanted, provenance, recipe_key or None, read_record(retrain_record).get("metrics"))
+    trained = read_record(retrain_record)
+    registration = registration_of(wanted, provenance, recipe_key or None, trained.get("metrics"), trained.get("data"))
     # The manifest was read back by its digest a moment ago; there is nothing more to confirm.
     found = register(Connection.from_environment(wanted.url), registration, confirm=lambda: None)
     made = ", ".join(found.created) or "nothing: all of it was there"

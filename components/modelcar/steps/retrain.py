@@ -29,7 +29,9 @@ from modelcar.workspace.download import download
 
 _ANY = ("*",)
 """Data may hold pickles: a trainer reads them, and no server."""
-_LONGEST_METRICS = LONGEST_OUTPUT_BYTES - 100
+_ROOM = LONGEST_OUTPUT_BYTES - 100
+"""For data and metrics in the record."""
+_LONGEST_DATA = 200
 
 
 class ResolvedTraining(NamedTuple):
@@ -150,11 +152,15 @@ def retrain_model(
     training = require_training(part.get("training"))
     place = Path(directory)
     base = _bring(*look(model_source(model)), place / "base", model.allow_pickle)
-    data = _bring(*look(data_source(training, data_commit)), place / "data", _ANY)
+    data_snapshot, their_source = look(data_source(training, data_commit))
+    data = _bring(data_snapshot, their_source, place / "data", _ANY)
     job = Job(base, data, Recipe.of(training), recipe_key, model.allow, model.ignore, model.allow_pickle)
     trained = train(job, place / "trained", tell=say)
     say("trained already" if trained.was_done else f"trained in {trained.seconds:.0f} s")
-    record = write_record(started, trained=not trained.was_done, metrics=_choose(trained.metrics, training))
+    on = f"{data_snapshot.uri}@{data_commit}" if data_commit else data_snapshot.uri
+    named = {"data": on} if len(json.dumps(on)) <= _LONGEST_DATA else {}  # a long path ends no finished training
+    metrics = _choose(trained.metrics, training, _ROOM - len(json.dumps(named)))
+    record = write_record(started, trained=not trained.was_done, metrics=metrics, **named)
     return Retrained(trained.model.as_uri(), str(place / "trained" / METRICS), record), trained.metrics
 
 
@@ -179,12 +185,12 @@ def _skip(started: float, reason: str) -> ResolvedTraining:
     return ResolvedTraining(SKIP, "", "", "", "", "", "", "", "", write_skip(started, reason))
 
 
-def _choose(metrics: Mapping[str, float], training: TrainingSpec) -> dict[str, float]:
-    """Metrics for the report, those with floors first, as many as a record has room for."""
+def _choose(metrics: Mapping[str, float], training: TrainingSpec, room: int) -> dict[str, float]:
+    """Metrics for the report, those with floors first, as many as there is room for in the record."""
     ordered = sorted(metrics, key=lambda name: (name not in training.floors, name))
     chosen: dict[str, float] = {}
     for name in ordered:
-        if len(json.dumps({**chosen, name: metrics[name]})) > _LONGEST_METRICS:
+        if len(json.dumps({**chosen, name: metrics[name]})) > room:
             break
         chosen[name] = metrics[name]
     return chosen
