@@ -49,6 +49,7 @@ def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable
     known = pipeline_parameters(ir)
     pipeline = ir.get("pipelineInfo", {}).get("name", "the pipeline")
     values = _place(specs, known, pipeline)
+    given = set[str]()
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
@@ -59,6 +60,9 @@ def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable
             )
         if name in (SPEC, SPECS) and specs:
             raise InvalidInput(f"--spec and --param {name}=… are both given", hint="Give one of them.")
+        if name in given:
+            raise InvalidInput(f"--param {name}=… is given twice", hint="Give one of them.")
+        given.add(name)
         values[name] = parse_parameter(known[name], text)
     check_promotion(ir, values)
     return values

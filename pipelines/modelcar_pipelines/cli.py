@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelcar.errors import PipelineServerError
+from modelcar_pipelines.cli_run import follow, run_command
 from modelcar_pipelines.cli_schedules import COMMANDS
-from modelcar_pipelines.cli_tekton import run_on_tekton
 from modelcar_pipelines.compiled_files import DIRECTORY
 from modelcar_pipelines.options import (
     image_option,
     json_option,
     open_server,
-    parameter_options,
     print_json,
     server_options,
     training_options,
@@ -24,9 +21,6 @@ from modelcar_pipelines.options import (
 )
 
 if TYPE_CHECKING:
-    from modelcar_pipelines.connection import Server
-    from modelcar_pipelines.events import TaskEvent
-    from modelcar_pipelines.runs import Outcome
     from modelcar_pipelines.sizes import TrainingSize
 
 
@@ -114,93 +108,6 @@ def upload_command(
         click.echo(f"{name}  {one.version.name}  {'uploaded' if one.created else 'is the latest already'}")
 
 
-@pipeline.command("run")
-@click.argument("name")
-@parameter_options
-@click.option("--wait", is_flag=True, help="Follow the run's steps to its end; the exit code is the run's.")
-@click.option("--local", is_flag=True, help="Run it in processes of this machine, without a server.")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), help="With --local: where the run writes.")
-@click.option("--run-name", help="What people call the run.")
-@click.option("--tekton", is_flag=True, help="Run it on Tekton, in the namespace that the kubeconfig names.")
-@click.option("--dry-run", is_flag=True, help="With --tekton: print the PipelineRun and start nothing.")
-@image_option
-@server_options
-def run_command(
-    name: str,
-    *,
-    specs: tuple[Path, ...],
-    pairs: tuple[str, ...],
-    wait: bool,
-    local: bool,
-    directory: Path | None,
-    run_name: str | None,
-    tekton: bool,
-    dry_run: bool,
-    image: str | None,
-    **where: Any,
-) -> None:
-    """Run the latest version of a pipeline.
-
-    With --local, run the one of this package in processes of this machine; with --tekton, the Pipeline of its name that
-    the namespace has.
-    """
-    if tekton:
-        if local or directory is not None or image is not None or run_name is not None:
-            raise click.UsageError("--tekton goes without --local, --dir, --image and --run-name.")
-        run_on_tekton(name, specs, pairs, wait=wait, dry_run=dry_run, **where)
-        return
-    if dry_run:
-        raise click.UsageError("--dry-run goes with --tekton.")
-    if local:
-        _run_locally(name, specs, pairs, directory, run_name, image, **where)
-        return
-    if directory is not None or image is not None:
-        raise click.UsageError("--dir and --image go with --local; upload takes --image, too.")
-    from modelcar_pipelines.arguments import gather
-    from modelcar_pipelines.runs import default_run_name, start_run
-    from modelcar_pipelines.showing import StepLines, show_outcome
-    from modelcar_pipelines.versions import find_version, read_spec
-
-    server = open_server(**where)
-    version = find_version(server, name)
-    values = gather(read_spec(server, version), specs=specs, pairs=pairs)
-    run = start_run(server, version, values, run_name or default_run_name(name))
-    click.echo(f"{run.name}: run {run.run_id} of {version.name}\n{server.run_url(run.run_id)}", err=True)
-    if not wait:
-        click.echo(run.run_id)
-        return
-    outcome = _follow(server, run.run_id, StepLines())
-    show_outcome(outcome)
-    raise SystemExit(outcome.exit_code)
-
-
-def _run_locally(
-    name: str,
-    specs: tuple[Path, ...],
-    pairs: tuple[str, ...],
-    directory: Path | None,
-    run_name: str | None,
-    image: str | None,
-    **where: Any,
-) -> None:
-    if any(value is not None for value in where.values()):
-        raise click.UsageError("--local takes no server.")
-    import tempfile
-
-    from modelcar_pipelines.arguments import gather
-    from modelcar_pipelines.catalog import compile_pipeline
-    from modelcar_pipelines.local_run import run_locally
-    from modelcar_pipelines.showing import StepLines, show_local
-
-    compiled = compile_pipeline(name, image)
-    values = gather(compiled.file.spec, specs=specs, pairs=pairs)
-    with tempfile.TemporaryDirectory(prefix="modelcar-compiled-") as scratch:
-        path = Path(scratch) / f"{name}.yaml"
-        path.write_text(compiled.text, encoding="utf-8")
-        done = run_locally(path, values, directory=directory, tell=StepLines(), run_name=run_name)
-    raise SystemExit(show_local(done))
-
-
 @pipeline.command("list")
 @click.option("--runs", "count", type=click.IntRange(0, 200), default=10, show_default=True, help="Newest runs shown.")
 @server_options
@@ -232,13 +139,13 @@ def status_command(run_id: str, *, wait: bool, as_json: bool, **where: Any) -> N
     from modelcar_pipelines.showing import StepLines, describe_outcome, show_outcome
 
     server = open_server(**where)
-    outcome = _follow(server, run_id, _quiet if as_json else StepLines()) if wait else look(server, run_id)
+    outcome = follow(server, run_id, _quiet if as_json else StepLines()) if wait else look(server, run_id)
     if as_json:
         print_json(describe_outcome(outcome))
     else:
         if not wait:
             for event in outcome.tasks.values():
-                StepLines()(event)
+                StepLines(seconds=outcome.seconds)(event)
         show_outcome(outcome)
     if wait:
         raise SystemExit(outcome.exit_code)
@@ -255,31 +162,9 @@ def cancel_command(run_id: str, **where: Any) -> None:
     click.echo(f"{run_id} has ended already: {state}." if state in ENDED else f"{run_id} is being cancelled.")
 
 
-def _follow(server: Server, run_id: str, tell: Callable[[TaskEvent], None]) -> Outcome:
-    """Follow a run to its end; whoever stops waiting is told that the run goes on."""
-    from modelcar_pipelines.failures import NotFound
-    from modelcar_pipelines.runs import follow
-
-    try:
-        return follow(server, run_id, tell)
-    except KeyboardInterrupt:
-        click.echo(
-            f"Stopped waiting; the run goes on. modelcar pipeline status {run_id} --wait follows it again, "
-            f"modelcar pipeline cancel {run_id} ends it.",
-            err=True,
-        )
-        raise SystemExit(130) from None
-    except PipelineServerError as error:
-        if isinstance(error, NotFound):  # there is no run to go on
-            raise
-        again = f"This does not end the run; modelcar pipeline status {run_id} --wait follows it again."
-        error.hint = f"{error.hint} {again}" if error.hint else again
-        raise
-
-
 def _quiet(event: Any) -> None:
     """Tell nobody."""
 
 
-for command in COMMANDS:
+for command in (run_command, *COMMANDS):
     pipeline.add_command(command)

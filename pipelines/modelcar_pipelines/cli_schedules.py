@@ -89,7 +89,9 @@ def pause_command(*, name: str, **where: Any) -> None:
     """
     from modelcar_pipelines.schedules import pause
 
-    _show(pause(open_server(**where), name, _surroundings()))
+    schedule = pause(open_server(**where), name, _surroundings())
+    click.echo(f"{schedule.name}: paused")
+    _show(schedule)
 
 
 @click.command("resume")
@@ -102,7 +104,9 @@ def resume_command(*, name: str, **where: Any) -> None:
     """
     from modelcar_pipelines.schedules import resume
 
-    _show(resume(open_server(**where), name, _surroundings()))
+    schedule = resume(open_server(**where), name, _surroundings())
+    click.echo(f"{schedule.name}: resumed")
+    _show(schedule)
 
 
 @click.command("unschedule")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -26,8 +26,9 @@ MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", Stat
 class StepLines:
     """Called with each event of a run; groups of tasks, which only hold others, are not shown."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None = None, seconds: Mapping[str, float] | None = None) -> None:
+        """Write to `out`, by default standard error; `seconds` of steps that are known to have ended, by path."""
+        self._out, self._seconds = out, seconds or {}
         self._begun: dict[str, datetime] = {}
 
     def __call__(self, event: TaskEvent) -> None:
@@ -41,6 +42,8 @@ class StepLines:
             self._begun.setdefault(event.path, event.at)
         elif event.path in self._begun:
             took = f"  {(event.at - self._begun[event.path]).total_seconds():.1f} s"
+        elif event.path in self._seconds:
+            took = f"  {self._seconds[event.path]:.1f} s"
         retried = f" (attempt {event.attempt})" if event.attempt > 1 else ""
         line = f"{event.at.astimezone():%H:%M:%S} {mark} {event.display_name}{retried}{took}"
         print(line, file=self._out or sys.stderr, flush=True)
@@ -48,6 +51,8 @@ class StepLines:
 
 def show_lists(pipelines: Sequence[tuple[str, Version | None]], runs: Sequence[Run]) -> None:
     """Pipelines with their latest versions, and runs."""
+    if not pipelines and not runs:
+        print("There are none. modelcar pipeline upload puts some there.", file=sys.stderr)
     width = max((len(name) for name, _ in pipelines), default=0)
     for name, version in pipelines:
         print(f"{name:<{width}}  {version.name if version is not None else 'no version'}")

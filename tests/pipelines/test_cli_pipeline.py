@@ -188,8 +188,8 @@ def test_the_status_of_a_run_is_its_steps_and_why_it_failed(modelcar: Run, scrip
     ran = modelcar("pipeline", "status", run_id)
     assert (ran.code, ran.stdout) == (0, "")
     assert without_times(ran.stderr) == [
-        "✓ Resolve",
-        "✗ Build and push",
+        "✓ Resolve  1.0 s",
+        "✗ Build and push  1.0 s",
         "FAILED",
         "Build and push: the registry is full",
         "  Delete images.",
@@ -235,6 +235,15 @@ def test_the_list_is_pipelines_with_their_latest_versions_and_runs(modelcar: Run
     assert modelcar("pipeline", "list", "--runs", "0").stdout.splitlines() == lines[:3]
 
 
+def test_a_run_as_json_is_what_status_says_of_it(modelcar: Run, scripted: Scripted) -> None:
+    ran = modelcar(*RUN, "--json", "--wait", *do(*step(f"{FIRST}/resolve"), DONE))
+    shown = json.loads(ran.stdout)
+    assert (ran.code, shown["state"], shown["steps"]["resolve"]["state"]) == (0, "SUCCEEDED", "SUCCEEDED")
+    assert json.loads(modelcar("pipeline", "status", shown["run_id"], "--json").stdout) == shown
+    started = json.loads(modelcar(*RUN, "--json").stdout)
+    assert started["url"] == f"{scripted.api.url}/#/runs/details/{started['run_id']}"
+
+
 def test_an_upload_says_what_it_made_and_what_was_there(modelcar: Run, scripted: Scripted) -> None:
     upload = ("pipeline", "upload", "promote-models")
     first = modelcar(*upload)
@@ -275,8 +284,12 @@ def test_a_schedule_is_made_shown_paused_resumed_and_removed(modelcar: Run, scri
     assert (shown["pipeline"], shown["promotes"]) == ("hello", "base (base.yaml)")
     assert shown["parameters"] == {"spec": SPEC, "scheduled": "0 2 * * * Europe/Amsterdam"}
     assert len(shown["next_fires"]) == 3
-    assert "(paused; " in modelcar("pipeline", "pause", "hello").stdout
-    assert "(on; " in modelcar("pipeline", "resume", "hello").stdout
+    paused = modelcar("pipeline", "pause", "hello").stdout
+    assert paused.startswith("hello: paused\n")
+    assert "(paused; " in paused
+    resumed = modelcar("pipeline", "resume", "hello").stdout
+    assert resumed.startswith("hello: resumed\n")
+    assert "(on; " in resumed
     assert modelcar("pipeline", "unschedule", "hello").stdout == "hello is removed.\n"
     none = modelcar("pipeline", "schedules")
     assert (none.code, none.stdout, none.stderr) == (

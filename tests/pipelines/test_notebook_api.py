@@ -62,8 +62,10 @@ def test_the_package_is_imported_without_anything_heavy() -> None:
     assert set(done.stdout.split()) & {"kfp", "requests", "rich", "click", "ruamel", "modelcar"} == set()
 
 
-def test_the_package_offers_connect_and_nothing_else() -> None:
-    assert modelcar_pipelines.__all__ == ["connect"]
+def test_the_package_offers_a_connection_and_its_pipelines_and_nothing_else() -> None:
+    assert modelcar_pipelines.__all__ == ["compile_pipelines", "connect"]
+    [compiled] = modelcar_pipelines.compile_pipelines(["promote-model"])
+    assert compiled.text == Path("compiled/kfp/promote-model.yaml").read_text(encoding="utf-8")
     with pytest.raises(AttributeError, match="has no attribute 'disconnect'"):
         _ = modelcar_pipelines.disconnect
 
@@ -95,6 +97,11 @@ def test_a_faulty_spec_is_refused_before_anything_is_started(api: Api, pipelines
     with pytest.raises(InvalidSpec, match=r"^spec:1: model\.surce: unknown key; did you mean source\?"):
         pipelines.promote({**MAPPING, "model": {"surce": "hf://org/name"}})
     assert api.get("/runs") == {}
+
+
+def test_a_run_has_the_name_that_it_was_given_and_a_server_says_which_pipelines_it_has(pipelines: Pipelines) -> None:
+    assert pipelines.run("hello", do="succeed", run_name="for you").name == "for you"
+    assert pipelines.pipelines() == {"hello": "hello"}
 
 
 def test_a_run_is_followed_and_returned(pipelines: Pipelines, capfd: pytest.CaptureFixture[str]) -> None:

@@ -94,11 +94,11 @@ def workbench(
 def test_a_new_workbench_has_the_notebooks_in_its_home(image: Image, volume: Path, tmp_path: Path) -> None:
     with workbench(image, volume, tmp_path) as running:
         assert running.ask("/api").status_code == 200
-        listed = running.ask("/api/contents/modelcar-notebooks").json()["content"]
+        listed = running.ask("/api/contents/modelcar/notebooks").json()["content"]
         assert {one["name"]: one["writable"] for one in listed} == dict.fromkeys(NOTEBOOKS, True)
         assert NOTEBOOKS
     for name, source in NOTEBOOKS.items():
-        copied = volume / "modelcar-notebooks" / name
+        copied = volume / "modelcar/notebooks" / name
         assert copied.read_bytes() == source.read_bytes()
         assert copied.stat().st_uid == USER
 
@@ -133,11 +133,11 @@ def test_what_a_person_changed_or_deleted_stays_so(image: Image, volume: Path, t
     with workbench(image, volume, tmp_path):
         pass
     first, second = sorted(NOTEBOOKS)
-    (volume / "modelcar-notebooks" / first).write_text("mine")
-    (volume / "modelcar-notebooks" / second).unlink()
+    (volume / "modelcar/notebooks" / first).write_text("mine")
+    (volume / "modelcar/notebooks" / second).unlink()
     with workbench(image, volume, tmp_path) as running:
         assert running.ask("/api").status_code == 200
-    assert {path.name: path.read_text() for path in (volume / "modelcar-notebooks").iterdir()} == {first: "mine"}
+    assert {path.name: path.read_text() for path in (volume / "modelcar/notebooks").iterdir()} == {first: "mine"}
     assert [path for path in volume.iterdir() if path.name.startswith(".notebooks-")] == []
 
 

@@ -23,7 +23,7 @@ from modelcar_pipelines.schedules import Surroundings, list_schedules, pause, re
 from modelcar_pipelines.sizes import TrainingSize
 from modelcar_pipelines.step_image import choose_image
 from modelcar_pipelines.upload import upload
-from modelcar_pipelines.versions import Version, find_pipeline, find_version
+from modelcar_pipelines.versions import Version, find_pipeline, find_version, list_pipelines
 
 _AROUND = Surroundings(tell=lambda line: print(line, file=sys.stderr, flush=True))
 """What is waited for is said; standard error is shown below a cell, too."""
@@ -108,12 +108,17 @@ class Pipelines:
         compiled = compile_pipelines(names, choose_image(image), workspace_size, training)
         return {one.name: upload(self.server, one).version.name for one in compiled}
 
-    def run(self, pipeline: str, /, *, wait: bool = True, **parameters: Any) -> PipelineRun:
+    def pipelines(self) -> dict[str, str | None]:
+        """The pipelines of the server with the names of their latest versions, None for one that has no version."""
+        return {name: one.name if one is not None else None for name, one in list_pipelines(self.server)}
+
+    def run(self, pipeline: str, /, *, wait: bool = True, run_name: str = "", **parameters: Any) -> PipelineRun:
         """Run the latest version of a pipeline; one of this package's that the server lacks is uploaded first.
 
         Args:
             pipeline: Name of the pipeline.
             wait: Show its steps as they go, until it has ended.
+            run_name: What people call the run; else the pipeline and the time.
             parameters: Of the pipeline; `spec` and the items of `specs` as everywhere here.
 
         Returns:
@@ -125,7 +130,7 @@ class Pipelines:
             PromotionError: Waiting was interrupted; the run goes on.
         """
         values = _values(parameters)
-        started = start_run(self.server, self._ready(pipeline), values, default_run_name(pipeline))
+        started = start_run(self.server, self._ready(pipeline), values, run_name or default_run_name(pipeline))
         if not wait:
             return self.status(started.run_id)
         try:
