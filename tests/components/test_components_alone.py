@@ -10,9 +10,20 @@ from typing import Any
 import pytest
 
 from components.alone import Alone
-from components.inputs import COMMIT_HASH, DIGEST, SOURCE, TRAINING, patch_arguments, publish_data, push_image, serving
+from components.inputs import (
+    COMMIT_HASH,
+    DATA_COMMIT,
+    DIGEST,
+    SOURCE,
+    TRAINING,
+    patch_arguments,
+    publish_data,
+    push_image,
+    serving,
+)
 from modelcar.steps.ended import EVENTS
 from modelcar_sandbox.demo_model import write_demo_model
+from modelcar_sandbox.sandbox import DEMO_DATA
 from promotion.place import PLACEHOLDER, Place
 from promotion.services import Services
 
@@ -188,7 +199,11 @@ def test_retrain_model(alone: Alone, sandbox_place: Place, services: Services, t
         "metrics": str(trained / "metrics.json"),
     }
     assert ended.outputs["measured"].metadata == {"loss": 1.5, "lines": 403.0}
-    assert record(ended.outputs) == {"trained": True, "metrics": {"loss": 1.5, "lines": 403.0}}
+    assert record(ended.outputs) == {
+        "trained": True,
+        "metrics": {"loss": 1.5, "lines": 403.0},
+        "data": f"hf://{DEMO_DATA}@{DATA_COMMIT}",
+    }
     assert (trained / "model" / "config.json").exists()
 
 

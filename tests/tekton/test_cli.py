@@ -53,7 +53,7 @@ def test_a_namespace_without_the_pipeline_is_told_so(modelcar: Run, canned: Cann
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((*RUN, "--local"), "--tekton goes without --local, --dir, --image and --run-name."),
+        ((*RUN, "--local"), "--tekton goes without --local, --json, --dir, --image and --run-name."),
         (
             (*RUN, "--endpoint", "http://x"),
             "--tekton takes no pipeline server; --namespace and the kubeconfig say where.",
