@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,14 +24,17 @@ from modelcar_pipelines.connection import Server
 from modelcar_pipelines.runs import ENDED, list_runs
 from modelcar_sandbox.demo_data import write_demo_data
 from modelcar_sandbox.demo_model import write_demo_model
-from real.kfp_place import VARIABLES, KfpPlace, kfp_place, read_artifact
+from real.kfp_artifacts import read_artifact
+from real.place import VARIABLES, RealPlace, real_place
+from real.tekton_namespace import VARIABLES as TEKTON_VARIABLES
+from real.tekton_namespace import open_namespace
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1500)]
 
 COMMAND = str(Path(sys.executable).parent / "modelcar")
 DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
 """Of the demo model on the sandbox's base image, as everywhere else."""
-SERVICES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota")
+SERVICES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "omega", "sigma")
 AT_ONCE = 3
 """Runs; more would each take longer, and on a node that is too busy Argo loses some (`_lost_by_argo`)."""
 DATA = "datasets/sandbox/demo-sentences"
@@ -63,19 +66,19 @@ Run = Callable[..., Ended]
 Runs = dict[str, Future[Any]]
 
 
-def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, "pipeline", *arguments], capture_output=True, text=True, timeout=300)
+def _command(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, "pipeline", *arguments], env=env, capture_output=True, text=True, timeout=900)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KfpPlace]:
-    for name in VARIABLES:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPlace]:
+    for name in (*VARIABLES, "REAL_KFP_RUNS", "REAL_KFP_ENDPOINT", "REAL_KFP_NAMESPACE"):
         if not os.environ.get(name):
             pytest.skip(f"{name} is not set")
     directory = tmp_path_factory.mktemp("kfp")
     before = os.environ.get("KF_PIPELINES_ENDPOINT")
     os.environ["KF_PIPELINES_ENDPOINT"] = os.environ["REAL_KFP_ENDPOINT"]
-    with kfp_place(directory, SERVICES) as made:
+    with real_place(directory, SERVICES, os.environ["REAL_KFP_NAMESPACE"]) as made:
         write_demo_data(directory / "data")
         made.sandbox.hub.publish(DATA, directory / "data")
         yield made
@@ -84,7 +87,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KfpPlace]:
 
 
 @pytest.fixture(scope="module")
-def run(place: KfpPlace, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(place: RealPlace, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs a pipeline on specs to its end; `meanwhile` is given the run's id and its command's standard error."""
     done = _command("upload", "--image", os.environ["REAL_STEP_IMAGE"])
     assert done.returncode == 0, done.stderr
@@ -128,7 +131,7 @@ def _lost_by_argo(ended: Ended) -> bool:
 
 
 @pytest.fixture(scope="module")
-def runs(place: KfpPlace, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(place: RealPlace, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     model = tmp_path_factory.mktemp("late")
     never = "hf://sandbox/never"
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -162,12 +165,12 @@ def _cancel_in_a_step(run_id: str, lines: IO[str]) -> str:
     return told
 
 
-def _retrain_twice(place: KfpPlace, run: Run) -> tuple[Ended, Ended]:
+def _retrain_twice(place: RealPlace, run: Run) -> tuple[Ended, Ended]:
     spec = place.spec("epsilon", TRAINING)
     return run("retrain-and-promote", spec), run("retrain-and-promote", spec)
 
 
-def _publish_after_a_failure(place: KfpPlace, run_id: str, directory: Path) -> str:
+def _publish_after_a_failure(place: RealPlace, run_id: str, directory: Path) -> str:
     """Publish the model that a run waits for, once its first attempt has failed."""
     server = Server(os.environ["REAL_KFP_ENDPOINT"])
     while True:
@@ -180,7 +183,7 @@ def _publish_after_a_failure(place: KfpPlace, run_id: str, directory: Path) -> s
     return ""
 
 
-def _check_promoted(place: KfpPlace, service: str, digest: str = DIGEST) -> None:
+def _check_promoted(place: RealPlace, service: str, digest: str = DIGEST) -> None:
     """One commit, one model version with a live artifact, and the image that both name."""
     image = f"{os.environ['REAL_OCI_REGISTRY']}/{place.name}/{service}@{digest}"
     assert f"storageUri: oci://{image}  # by digest" in place.manifest(service)
@@ -189,7 +192,7 @@ def _check_promoted(place: KfpPlace, service: str, digest: str = DIGEST) -> None
     assert (artifact["uri"], artifact["state"]) == (f"oci://{image}", "LIVE")
 
 
-def test_a_promotion_leaves_image_version_commit_and_report(place: KfpPlace, runs: Runs) -> None:
+def test_a_promotion_leaves_image_version_commit_and_report(place: RealPlace, runs: Runs) -> None:
     ended = runs["promote-model"].result()
     assert ended.code == 0, ended.told
     for step in ("Resolve", "Build and push", "Register", "Patch", "Report", "Report failures"):
@@ -203,7 +206,7 @@ def test_a_promotion_leaves_image_version_commit_and_report(place: KfpPlace, run
     assert place.commits("alpha")[0]["sha"][:12] in page
 
 
-def test_the_same_by_way_of_a_volume_is_the_same_image(place: KfpPlace, runs: Runs) -> None:
+def test_the_same_by_way_of_a_volume_is_the_same_image(place: RealPlace, runs: Runs) -> None:
     ended = runs["workspace"].result()
     assert ended.code == 0, ended.told
     assert "✓ Download" in ended.told
@@ -211,7 +214,7 @@ def test_the_same_by_way_of_a_volume_is_the_same_image(place: KfpPlace, runs: Ru
 
 
 def test_of_several_models_two_move_at_once_and_one_that_fails_does_not_stop_the_rest(
-    place: KfpPlace, runs: Runs
+    place: RealPlace, runs: Runs
 ) -> None:
     ended = runs["models"].result()
     assert ended.code == 2, ended.told
@@ -233,7 +236,7 @@ def _rounds(run_id: str) -> list[tuple[datetime, datetime]]:
     return [(one.start_time, one.end_time) for one in details if one.display_name.startswith("iteration-iterations(")]
 
 
-def test_a_training_is_promoted_and_not_done_twice(place: KfpPlace, runs: Runs) -> None:
+def test_a_training_is_promoted_and_not_done_twice(place: RealPlace, runs: Runs) -> None:
     first, second = runs["retrain"].result()
     assert first.code == 0, first.told
     assert "✓ Retrain" in first.told
@@ -246,13 +249,13 @@ def test_a_training_is_promoted_and_not_done_twice(place: KfpPlace, runs: Runs) 
     _check_promoted(place, "epsilon", digest)
 
 
-def test_a_step_that_failed_is_tried_again(place: KfpPlace, runs: Runs) -> None:
+def test_a_step_that_failed_is_tried_again(place: RealPlace, runs: Runs) -> None:
     ended = runs["late"].result()
     assert ended.code == 0, ended.told
     _check_promoted(place, "zeta")
 
 
-def test_a_failure_says_which_step_why_and_what_to_do(place: KfpPlace, runs: Runs) -> None:
+def test_a_failure_says_which_step_why_and_what_to_do(place: RealPlace, runs: Runs) -> None:
     ended = runs["missing"].result()
     assert ended.code == 2, ended.told
     assert "✗ Resolve" in ended.told
@@ -266,7 +269,7 @@ def test_a_failure_says_which_step_why_and_what_to_do(place: KfpPlace, runs: Run
     assert "Check the name" in page
 
 
-def test_a_run_that_is_cancelled_in_a_step_ends_the_wait(place: KfpPlace, runs: Runs) -> None:
+def test_a_run_that_is_cancelled_in_a_step_ends_the_wait(place: RealPlace, runs: Runs) -> None:
     ended = runs["cancelled"].result()
     assert ended.code == 1, ended.told
     assert "CANCELED" in ended.told
@@ -274,7 +277,62 @@ def test_a_run_that_is_cancelled_in_a_step_ends_the_wait(place: KfpPlace, runs: 
     assert len(place.commits("theta")) == 1
 
 
-def test_a_schedule_fires(place: KfpPlace, runs: Runs, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def on_tekton(place: RealPlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """The same pipelines on Tekton, in the same namespace."""
+    for name in TEKTON_VARIABLES:
+        if not os.environ.get(name):
+            pytest.skip(f"{name} is not set")
+    namespace = open_namespace(os.environ["REAL_KFP_NAMESPACE"])
+    namespace.apply_compiled(tmp_path_factory.mktemp("tekton"))
+    directory = tmp_path_factory.mktemp("specs")
+
+    def begin(pipeline: str, service: str) -> subprocess.CompletedProcess[str]:
+        spec = directory / f"{service}.yaml"
+        spec.write_text(place.spec(service), encoding="utf-8")
+        words = ["run", pipeline, "--tekton", "--namespace", namespace.name, "--wait", "--spec", str(spec)]
+        environment = {name: value for name, value in os.environ.items() if name != "KF_PIPELINES_ENDPOINT"}
+        environment["KUBECONFIG"] = os.environ["REAL_KUBECONFIG"]
+        return _command(*words, env=environment)
+
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            "promote-model": pool.submit(begin, "promote-model", "kappa"),
+            "workspace": pool.submit(begin, "promote-model-workspace", "omega"),
+        }
+
+
+def test_on_tekton_a_promotion_leaves_image_version_and_commit(place: RealPlace, on_tekton: Runs) -> None:
+    done = on_tekton["promote-model"].result()
+    assert done.returncode == 0, done.stderr
+    for step in ("Resolve", "Build and push", "Register", "Patch", "Report", "Report failures"):
+        assert re.search(rf"✓ {step}  [0-9.]+ s", done.stderr), done.stderr
+    _check_promoted(place, "kappa")
+
+
+def test_on_tekton_the_same_by_way_of_a_volume_is_the_same_image(place: RealPlace, on_tekton: Runs) -> None:
+    done = on_tekton["workspace"].result()
+    assert done.returncode == 0, done.stderr
+    _check_promoted(place, "omega")
+
+
+def test_kubeflow_tekton_and_the_command_end_in_the_same(
+    place: RealPlace, runs: Runs, on_tekton: Runs, tmp_path: Path
+) -> None:
+    (tmp_path / "sigma.yaml").write_text(place.spec("sigma"), encoding="utf-8")
+    mine = {"HF_ENDPOINT": place.sandbox.hub_url, "MODELCAR_GIT_TOKEN": os.environ["REAL_GITEA_TOKEN"]}
+    promote = [COMMAND, "promote", "--plain-http", str(tmp_path / "sigma.yaml")]
+    done = subprocess.run(promote, env={**os.environ, **mine}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for run in (runs["promote-model"], runs["workspace"], on_tekton["promote-model"], on_tekton["workspace"]):
+        run.result()
+    end = place.end("sigma")
+    assert f"@{DIGEST}" in end["manifest"]
+    for service in ("alpha", "beta", "kappa", "omega"):
+        assert place.end(service) == end, service
+
+
+def test_a_schedule_fires(place: RealPlace, runs: Runs, tmp_path: Path) -> None:
     runs["promote-model"].result()
     (tmp_path / "alpha.yaml").write_text(place.spec("alpha"), encoding="utf-8")
     spec = ["--spec", str(tmp_path / "alpha.yaml")]

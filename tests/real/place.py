@@ -1,4 +1,4 @@
-"""A place on a real Kubeflow Pipelines for promotions to run: Hub, git, registry and Model Registry that pods reach.
+"""A place on a real cluster for promotions to run: Hub, git, registry and Model Registry that pods reach.
 
 The Hub is the sandbox's, on the node's address; everything else is a real server. Settings and secrets are objects of
 the namespace, as a team would have them.
@@ -6,7 +6,6 @@ the namespace, as a team would have them.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -25,9 +24,6 @@ from modelcar_sandbox.base_image import push_base_image
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 
 VARIABLES = (
-    "REAL_KFP_RUNS",
-    "REAL_KFP_ENDPOINT",
-    "REAL_KFP_NAMESPACE",
     "REAL_KUBECONFIG",
     "REAL_NODE_IP",
     "REAL_OCI_REGISTRY",
@@ -39,8 +35,19 @@ VARIABLES = (
 )
 
 
+_ANOTHERS = (
+    (r'("[A-Za-z]*(?:Id|id|TimeSinceEpoch)": )"[0-9]+"', r'\1"…"'),
+    (r'("date": )"[^"]+"', r'\1"…"'),
+    (r"(-id: )(\\+\")?[0-9]+", r"\1…"),
+    (r"(Promotion-Key: )[0-9a-f]{64}", r"\1…"),
+    (r"(Model-Version-Id: )[0-9]+", r"\1…"),
+    (r'("externalId": )"[^"]+"', r'\1"…"'),
+)
+"""Patterns of what is another's at each promotion."""
+
+
 @dataclass(frozen=True)
-class KfpPlace:
+class RealPlace:
     """Where promotions of one test module go.
 
     Attributes:
@@ -89,52 +96,57 @@ inferenceService:
 
     def artifacts(self, service: str) -> list[dict[str, Any]]:
         """Of all versions of the service's model in the Model Registry."""
-        base = f"{os.environ['REAL_MODEL_REGISTRY_URL']}/api/model_registry/v1alpha3"
-        model = requests.get(f"{base}/registered_model", params={"name": f"{self.name}-{service}"}, timeout=30)
-        model.raise_for_status()
-        versions = requests.get(f"{base}/registered_models/{model.json()['id']}/versions", timeout=30).json()["items"]
+        versions = _registered(f"registered_models/{self._model(service)['id']}/versions")["items"]
         return [
             artifact
             for version in versions
-            for artifact in requests.get(f"{base}/model_versions/{version['id']}/artifacts", timeout=30).json()["items"]
+            for artifact in _registered(f"model_versions/{version['id']}/artifacts")["items"]
         ]
 
+    def end(self, service: str) -> dict[str, Any]:
+        """All that a promotion leaves, without what is another's at each: names of this test's making, ids, times."""
+        model = self._model(service)
+        left = {
+            "manifest": self.manifest(service),
+            "commits": [
+                {key: one["commit"][key] for key in ("message", "author", "committer")} for one in self.commits(service)
+            ],
+            "model": model,
+            "versions": _registered(f"registered_models/{model['id']}/versions")["items"],
+            "artifacts": self.artifacts(service),
+        }
+        text = json.dumps(left).replace(f"{self.name}-{service}", "MODEL").replace(service, "SERVICE")
+        for pattern, word in _ANOTHERS:
+            text = re.sub(pattern, word, text)
+        end: dict[str, Any] = json.loads(text)
+        return end
 
-def read_artifact(run_id: str, task: str, name: str) -> str:
-    """An output artifact of a run's task, from the object store that Kubeflow keeps it in."""
-    core = client.CoreV1Api(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
-    launcher = core.read_namespaced_config_map("kfp-launcher", os.environ["REAL_KFP_NAMESPACE"]).data
-    endpoint = json.loads(launcher["providers"])["minio"]["default"]["endpoint"]
-    secret = core.read_namespaced_secret("mlpipeline-minio-artifact", os.environ["REAL_KFP_NAMESPACE"]).data
-    user = ":".join(base64.b64decode(secret[key]).decode() for key in ("accesskey", "secretkey"))
-
-    def get(path: str) -> str:
-        command = ["curl", "-sSf", "--aws-sigv4", "aws:amz:us-east-1:s3", "-K", "-", f"http://{endpoint}/{path}"]
-        done = subprocess.run(command, input=f'user = "{user}"\n', check=True, capture_output=True, text=True)
-        return done.stdout
-
-    keys = re.findall(r"<Key>([^<]+)</Key>", get("mlpipeline?list-type=2&prefix=v2/artifacts/"))
-    [key] = [key for key in keys if f"/{run_id}/{task}/" in key and key.endswith(f"/{name}")]
-    return get(f"mlpipeline/{key}")
+    def _model(self, service: str) -> dict[str, Any]:
+        return _registered("registered_model", name=f"{self.name}-{service}")
 
 
 @contextmanager
-def kfp_place(directory: Path, services: tuple[str, ...]) -> Iterator[KfpPlace]:
-    """Make the place; git repository, secrets and settings are deleted at the end."""
+def real_place(directory: Path, services: tuple[str, ...], namespace: str) -> Iterator[RealPlace]:
+    """Make the place; git repository, secrets and settings are deleted at the end.
+
+    Args:
+        directory: For the sandbox.
+        services: A manifest for each.
+        namespace: Where the pods will run.
+    """
     name = f"t{uuid.uuid4().hex[:8]}"
     core = client.CoreV1Api(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
     with (
         Sandbox(directory / "sandbox", os.environ["REAL_NODE_IP"]) as sandbox,
-        _settings(core, sandbox),
+        _settings(core, sandbox, namespace),
         _repository(name, services, directory) as repository,
     ):
         base_image = push_base_image(f"http://{os.environ['REAL_OCI_REGISTRY']}")
-        yield KfpPlace(name, sandbox, repository, base_image)
+        yield RealPlace(name, sandbox, repository, base_image)
 
 
 @contextmanager
-def _settings(core: client.CoreV1Api, sandbox: Sandbox) -> Iterator[None]:
-    namespace = os.environ["REAL_KFP_NAMESPACE"]
+def _settings(core: client.CoreV1Api, sandbox: Sandbox, namespace: str) -> Iterator[None]:
     values = {"HF_ENDPOINT": sandbox.hub_url, "MODELCAR_PLAIN_HTTP": "true"}
     git = {"username": os.environ["REAL_GITEA_USER"], "password": os.environ["REAL_GITEA_TOKEN"]}
     core.create_namespaced_config_map(namespace, {"metadata": {"name": "modelcar-config"}, "data": values})
@@ -182,6 +194,15 @@ def _manifest(service: str) -> str:
         f"metadata:\n  name: {service}\nspec:\n  predictor:\n    model:\n"
         f"      storageUri: oci://registry.example/never-built@sha256:{'0' * 64}  # by digest\n"
     )
+
+
+def _registered(path: str, **parameters: str) -> dict[str, Any]:
+    """What the Model Registry has."""
+    base = f"{os.environ['REAL_MODEL_REGISTRY_URL']}/api/model_registry/v1alpha3"
+    answer = requests.get(f"{base}/{path}", params=parameters, timeout=30)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def _gitea(method: str, path: str, body: dict[str, object] | None = None) -> requests.Response:
