@@ -50,19 +50,11 @@ def place(namespace: TektonNamespace, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def run(namespace: TektonNamespace, spec: Path) -> subprocess.CompletedProcess[str]:
-    words = [
-        "pipeline",
-        "run",
-        "promote-model",
-        "--tekton",
-        "--namespace",
-        namespace.name,
-        "--wait",
-        "--spec",
-        str(spec),
-    ]
+    words = ["pipeline", "run", "promote-model", "--tekton", "--namespace", namespace.name, "--wait"]
     environment = {**os.environ, "KUBECONFIG": os.environ["REAL_KUBECONFIG"]}
-    return subprocess.run([COMMAND, *words], env=environment, capture_output=True, text=True, timeout=900)
+    return subprocess.run(
+        [COMMAND, *words, "--spec", str(spec)], env=environment, capture_output=True, text=True, timeout=900
+    )
 
 
 def test_a_promotion_that_was_made_is_not_made_again(
@@ -79,8 +71,7 @@ def test_a_promotion_that_was_made_is_not_made_again(
 
 
 def test_a_promotion_that_is_held_says_so(namespace: TektonNamespace, place: RealPlace, tmp_path: Path) -> None:
-    hold = "hold: {reason: frozen until Monday}\n"
-    (tmp_path / "beta.yaml").write_text(place.spec("beta", hold), encoding="utf-8")
+    (tmp_path / "beta.yaml").write_text(place.spec("beta", "hold: frozen until Monday\n"), encoding="utf-8")
     done = run(namespace, tmp_path / "beta.yaml")
     assert done.returncode == 2, done.stderr
     assert "frozen until Monday" in done.stderr
