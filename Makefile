@@ -9,9 +9,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-# One worker a core; tests are independent of each other.
-WORKERS ?= auto
-PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
+# Three workers for two cores: tests wait for processes and sockets a third of the time, and are independent of each other.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+WORKERS ?= $(shell expr $(CORES) + \( $(CORES) + 1 \) / 2)
+# Tests of real servers share those, which are busier than the tests.
+REAL_WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q
 
 .PHONY: help demo test test-real test-heavy train check bench image lock clean
 
@@ -22,10 +25,10 @@ demo: $(VENV)/.sandbox ## Promote a model on this machine, from a Hub to a commi
 	@$(BIN)/python -m modelcar_sandbox.demo
 
 test: $(VENV)/.dev ## Run the tests
-	$(PYTEST) -m "not heavy and not node"
+	$(PYTEST) -n $(WORKERS) -m "not heavy and not node"
 
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
-	$(PYTEST) --dist loadscope -m "real or node"
+	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "real or node"
 
 test-heavy: .venv-heavy/.train ## Load and train the demo model with torch (in a venv of its own)
 	.venv-heavy/bin/python -m pytest -q -m heavy

@@ -101,6 +101,10 @@ class TektonNamespace:
         """Objects of Tekton."""
         return self.cluster.list_objects("tekton.dev", "v1", self.name, plural, label_selector=selector) or []
 
+    def log(self, selector: str) -> str:
+        """What pods printed."""
+        return self._kubectl("logs", "--selector", selector)
+
     def _kubectl(self, *words: str, text: str = "") -> str:
         command = [f"{os.environ['REAL_BIN']}/kubectl", "--kubeconfig", os.environ["REAL_KUBECONFIG"]]
         done = subprocess.run([*command, "-n", self.name, *words], input=text, capture_output=True, text=True)

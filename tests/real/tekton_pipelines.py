@@ -137,7 +137,7 @@ def types(
     count: int = 3,
     share: float = 0.5,
     flag: bool = False,
-    items: list = ["$(HOME)", 1, None],  # noqa: B006
+    items: list = ["$(HOME)", 1, {"a": True}],  # noqa: B006
     thing: dict = {"$": ["$$"]},  # noqa: B006
 ) -> None:
     """Hand on a value of each type, from defaults to a task and from there to another."""
@@ -225,7 +225,7 @@ def hostile_defaults(
     v1: str = "$$(HOME) $$$",
     v2: str = "{{$.inputs.parameters['v1']}}",
     v3: str = "`id` \"quoted\" 'too'",
-    v4: str = "two\nlines\r\nand $",
+    v4: str = "\t$\\",
     v5: str = '"\\u0024"',
     v6: str = "$(context.pipelineRun.name)",
     v7: str = " 3 ",

@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,9 @@ import pytest
 from kfp import dsl
 from kubernetes import client, config
 
+from modelcar.errors import InvalidInput
 from modelcar_pipelines.events import State
+from modelcar_pipelines.pipeline_file import PipelineFile
 from modelcar_pipelines.tekton.pipeline import make_pipeline
 from modelcar_pipelines.tekton.pipeline_run import make_run
 from modelcar_pipelines.tekton.runs import GROUP, RUN_LABEL, VERSION
@@ -56,7 +59,7 @@ def hostile_values(count: int) -> list[str]:
         "|\n ",
     ]
     joined = ("".join(chance.choices(parts, k=chance.randint(2, 5))) for _ in range(count - len(parts) - 1))
-    return [*parts, "$(x)`'\"\n" * 11_000, *joined]
+    return [*parts, "$(x)`'\"\n" * 10 + "x" * 100_000, *joined]
 
 
 VALUES = hostile_values(200)
@@ -79,10 +82,15 @@ def namespace() -> Iterator[TektonNamespace]:
 
 @pytest.fixture(scope="module")
 def runs(namespace: TektonNamespace) -> Iterator[Runs]:
+    compiling = threading.Lock()  # kfp defines one pipeline at a time
+
     def begin(which: str, **parameters: object) -> Ended:
         settings = {"pipeline_config": VOLUME} if which == "retried" else {}
-        return namespace.run(compile_one(getattr(tekton_pipelines, which), **settings), parameters)
+        with compiling:
+            file = compile_one(getattr(tekton_pipelines, which), **settings)
+        return namespace.run(file, parameters)
 
+    sleeping = compile_one(tekton_pipelines.sleeping)
     lists = {f"hostile {number}": VALUES[number : number + PER_RUN] for number in range(0, len(VALUES), PER_RUN)}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
@@ -99,7 +107,7 @@ def runs(namespace: TektonNamespace) -> Iterator[Runs]:
             "given up": pool.submit(begin, "given_up"),
             "too slow": pool.submit(begin, "too_slow"),
             "surrounded": pool.submit(begin, "surrounded"),
-            "cancelled": pool.submit(_run_and_cancel, namespace),
+            "cancelled": pool.submit(_run_and_cancel, namespace, sleeping),
             "defaults": pool.submit(begin, "hostile_defaults"),
             "json": pool.submit(begin, "hostile_json", items=JSON, thing={value: [value] for value in JSON}),
             **{
@@ -109,15 +117,14 @@ def runs(namespace: TektonNamespace) -> Iterator[Runs]:
         }
 
 
-def _run_and_cancel(namespace: TektonNamespace) -> Ended:
+def _run_and_cancel(namespace: TektonNamespace, file: PipelineFile) -> Ended:
     """Cancel a run once its task has begun, as `tkn pipelinerun cancel` does."""
-    file = compile_one(tekton_pipelines.sleeping)
     namespace.apply(make_pipeline(file, {}))
     name = namespace.start(make_run(file, {}))
     objects = client.CustomObjectsApi(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
 
     def wait(seconds: float) -> None:
-        if any(one["status"].get("startTime") for one in namespace.list("taskruns", f"{RUN_LABEL}={name}")):
+        if any(one.get("status", {}).get("startTime") for one in namespace.list("taskruns", f"{RUN_LABEL}={name}")):
             where = (GROUP, VERSION, namespace.name, "pipelineruns", name)
             objects.patch_namespaced_custom_object(*where, {"spec": {"status": "Cancelled"}})
         time.sleep(seconds)
@@ -215,6 +222,12 @@ def test_hostile_values_arrive_as_they_were(runs: Runs, number: int) -> None:
     ended = runs[f"hostile {number}"].result()
     assert ended.outcome.state == "SUCCEEDED", ended.outcome
     assert digests(ended, "digest-all") == [digest(value) for value in VALUES[number : number + PER_RUN]]
+
+
+def test_a_value_that_is_too_long_as_text_is_refused_by_name_before_anything_is_sent() -> None:
+    file = compile_one(tekton_pipelines.hostile)
+    with pytest.raises(InvalidInput, match=r"^the parameter v3 is \d+ bytes as text; 120000 can be handed to a step"):
+        make_run(file, {"v3": "$" * 30_000})
 
 
 def test_hostile_defaults_arrive_as_they_were(runs: Runs) -> None:

@@ -108,7 +108,7 @@ def _wait_for_job(batch: client.BatchV1Api, namespace: TektonNamespace, before: 
     """The runs that were begun until the job had ended."""
     while True:
         status = batch.read_namespaced_job("by-hand", namespace.name).status
-        assert not status.failed, status
+        assert not status.failed, namespace.log("job-name=by-hand")
         if status.succeeded:
             return {one["metadata"]["name"] for one in namespace.list("pipelineruns")} - before
         time.sleep(1)  # between looks at the server
