@@ -147,6 +147,14 @@ def worked() -> None:
     fresh(consume(text=f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/model"))
 
 
+def worked_on(text: str = "a") -> None:
+    """Hand a path in the run's volume on, twice, beside a task that has nothing to do with it."""
+    first = fresh(produce(text=f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/model"))
+    second = fresh(produce(text=first.outputs["text"]))
+    fresh(consume(text=second.outputs["text"]))
+    fresh(consume(text=text)).after(second)
+
+
 def drawn() -> None:
     """Give artifacts that nobody takes."""
     fresh(draw())

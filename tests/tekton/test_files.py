@@ -13,7 +13,7 @@ from modelcar_components.step import IMAGE
 from modelcar_pipelines.catalog import compile_pipeline
 from modelcar_pipelines.tekton.files import PIPELINES, make_files
 
-LONGEST_LINES = 600
+LONGEST_LINES = {"promote-model": 600, "promote-model-workspace": 650}
 EACH = pytest.mark.parametrize("name", PIPELINES)
 
 
@@ -33,7 +33,7 @@ def steps(name: str) -> list[dict[str, Any]]:
 
 @EACH
 def test_a_pipeline_can_be_read_in_one_sitting(name: str) -> None:
-    assert files()[Path(f"{name}.yaml")].count("\n") < LONGEST_LINES
+    assert files()[Path(f"{name}.yaml")].count("\n") < LONGEST_LINES[name]
 
 
 @EACH

@@ -161,6 +161,16 @@ def test_no_step_has_a_privilege(name: str) -> None:
         }
 
 
+def test_tasks_that_take_something_of_one_that_knows_a_path_in_the_volume_have_the_volume_too() -> None:
+    found = tasks("worked_on", pipeline_config=WORKSPACE)
+    assert {name: "workspaces" in task for name, task in found.items()} == {
+        "produce": True,
+        "produce-2": True,
+        "consume": True,
+        "consume-2": False,
+    }
+
+
 def test_a_volume_of_the_run_is_a_workspace_that_the_run_makes() -> None:
     file = compile_one(constructs.worked, pipeline_config=WORKSPACE)
     spec = make_pipeline(file, {})["spec"]

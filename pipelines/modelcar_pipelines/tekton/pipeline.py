@@ -100,6 +100,7 @@ class _TaskWriter:
 
     def __init__(self, file: PipelineFile, graph: Graph) -> None:
         self._graph = graph
+        self._with_volume = _find_volume_users(graph)
         self._configs: Mapping[str, Any] = read_platform(file).get("deploymentSpec", {}).get("executors", {})
         self._executors: Mapping[str, Any] = file.spec["deploymentSpec"]["executors"]
 
@@ -108,6 +109,7 @@ class _TaskWriter:
         around = read_surroundings(task.name, self._configs.get(task.label, {})).with_scratch()
         handed = dict(_handed_on(task))
         after = [name for name in task.after if name not in _implied(task)]
+        workspaces = [{"name": WORKSPACE}] if task.name in self._with_volume else []
         return {
             "name": task.name,
             "displayName": task.title,
@@ -115,11 +117,11 @@ class _TaskWriter:
             **_when_there_is("runAfter", after if task not in self._graph.last else []),
             **_when_there_is("retries", task.retries),
             **_when_there_is("timeout", format_duration(around.timeout_s)),
-            **_when_there_is("workspaces", _workspaces(task)),
+            **_when_there_is("workspaces", workspaces),
             **_when_there_is("params", [{"name": name, "value": text} for name, text in handed.items()]),
             "taskSpec": {
                 **_when_there_is("params", [{"name": name, "type": "string"} for name in handed]),
-                **_when_there_is("workspaces", _workspaces(task)),
+                **_when_there_is("workspaces", workspaces),
                 "results": list(_results(task)),
                 **_when_there_is("volumes", around.volumes),
                 "steps": [self._step(task, around, handed)],
@@ -205,9 +207,20 @@ def _constant(task: Task, name: str, value: Any) -> str:
     return encode(value, f"{name} of {task.name}")
 
 
-def _workspaces(task: Task) -> list[dict[str, str]]:
-    used = any(str(one.value).startswith(_WORKSPACE_PATH) for _, one in _constants(task))
-    return [{"name": WORKSPACE}] if used else []
+def _find_volume_users(graph: Graph) -> set[str]:
+    """Tasks that need the run's volume: those that are given its path, and those that take something of such a task.
+
+    A path in the volume may be in whatever a task gives. Kubeflow Pipelines finds that out when it runs.
+    """
+    found = {
+        task.name
+        for task in (*graph.tasks, *graph.last)
+        if any(str(one.value).startswith(_WORKSPACE_PATH) for _, one in _constants(task))
+    }
+    for task in (*graph.tasks, *graph.last):  # each behind those that it takes something of
+        if found & {source.task for source in task.inputs.values() if isinstance(source, FromResult)}:
+            found.add(task.name)
+    return found
 
 
 def _implied(task: Task) -> set[str]:
