@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1200)]
 COMMAND = str(Path(sys.executable).parent / "modelcar")
 SERVICES = ("alpha", "beta", "gamma", "delta")
 COMMIT_HASH = "9bf26a6361740d85714bcebc195767a5d5e5d8a1"
+HOSTILE = 'costs $$5 or $(params.spec), says `it\'s` {{$}} "$(HOME)"'
 WEBHOOK = {
     "event": {"action": "update", "scope": "repo.content"},
     "repo": {"type": "model", "name": DEMO_MODEL, "private": False, "headSha": COMMIT_HASH},
@@ -91,7 +93,10 @@ def test_a_model_that_is_not_there_is_told_with_the_way_out(
 def test_the_cron_jobs_job_starts_a_promotion(namespace: TektonNamespace, place: RealPlace, tmp_path: Path) -> None:
     namespace.apply_compiled(tmp_path, "schedule")
     api = config.new_client_from_config(os.environ["REAL_KUBECONFIG"])
-    spec = {"metadata": {"name": "modelcar-promotion"}, "data": {"promotion.yaml": place.spec("gamma")}}
+    text = place.spec("gamma").replace(
+        "  registeredModel:", f"  description: {json.dumps(HOSTILE)}\n  registeredModel:"
+    )
+    spec = {"metadata": {"name": "modelcar-promotion"}, "data": {"promotion.yaml": text}}
     client.CoreV1Api(api).create_namespaced_config_map(namespace.name, spec)
     before = {one["metadata"]["name"] for one in namespace.list("pipelineruns")}
     batch = client.BatchV1Api(api)
@@ -101,6 +106,8 @@ def test_the_cron_jobs_job_starts_a_promotion(namespace: TektonNamespace, place:
     ended = namespace.follow(name)
     assert ended.outcome.state == "SUCCEEDED", ended.outcome
     assert ended.outcome.results["commit"] == place.commits("gamma")[0]["sha"]
+    [version] = place.end("gamma")["versions"]
+    assert version["description"] == HOSTILE
     assert len(place.commits("gamma")) == 2
 
 

@@ -161,6 +161,12 @@ def test_no_step_has_a_privilege(name: str) -> None:
         }
 
 
+def test_a_pipeline_whose_retries_wait_says_that_tekton_does_not() -> None:
+    told = "A task that fails is tried again at once: Tekton knows no pause before that."
+    assert make_pipeline(compile_one(constructs.surrounded), {})["spec"]["description"].endswith(told)
+    assert told not in make_pipeline(compile_one(constructs.chain), {})["spec"]["description"]
+
+
 def test_tasks_that_take_something_of_one_that_knows_a_path_in_the_volume_have_the_volume_too() -> None:
     found = tasks("worked_on", pipeline_config=WORKSPACE)
     assert {name: "workspaces" in task for name, task in found.items()} == {

@@ -181,7 +181,7 @@ def _make_task(
         group.when,
         group.after,
         int(retry.get("maxRetryCount", 0)),
-        bool(retry.get("backoffDuration")),
+        retry.get("backoffDuration", "0s") != "0s",
     )
 
 

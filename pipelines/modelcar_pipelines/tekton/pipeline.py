@@ -79,7 +79,7 @@ def make_pipeline(file: PipelineFile, results: Mapping[str, tuple[str, str]]) ->
         },
         "spec": {
             "displayName": info.get("displayName", info["name"]),
-            "description": info.get("description", ""),
+            "description": _describe(info.get("description", ""), graph),
             "params": [_parameter(one) for one in pipeline_parameters(file.spec).values()],
             **_when_there_is(
                 "workspaces",
@@ -92,7 +92,14 @@ def make_pipeline(file: PipelineFile, results: Mapping[str, tuple[str, str]]) ->
     }
 
 
+_NO_PAUSE: Final = "A task that fails is tried again at once: Tekton knows no pause before that."
 _WORKSPACE_DECLARED: Final = {"name": WORKSPACE, "description": "A volume for the run, with room for the model."}
+
+
+def _describe(description: str, graph: Graph) -> str:
+    """What the definition says, and what of it Tekton does not do."""
+    lost = _NO_PAUSE if any(task.backs_off for task in (*graph.tasks, *graph.last)) else ""
+    return " ".join(filter(None, (description, lost)))
 
 
 class _TaskWriter:
