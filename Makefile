@@ -25,7 +25,7 @@ demo: $(VENV)/.sandbox ## Promote a model on this machine, from a Hub to a commi
 	@$(BIN)/python -m modelcar_sandbox.demo
 
 test: $(VENV)/.dev ## Run the tests
-	$(PYTEST) -n $(WORKERS) -m "not heavy and not node"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not heavy and not node"
 
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
 	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "real or node"

@@ -8,6 +8,7 @@ import pytest
 
 from local_runs import Told, run_pipeline
 from modelcar_pipelines.events import State
+from modelcar_pipelines.showing import show_local
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,14 @@ def test_an_artifact_lies_below_the_runs_artifacts(told: Told) -> None:
     [page] = [artifact for artifact in told.run.artifacts if artifact.name == "page"]
     assert page.path == told.run.directory / "artifacts" / "write-page" / "page"
     assert (page.type, page.path.read_text()) == ("system.HTML", "<p>hello</p>")
+
+
+def test_a_page_is_told_by_a_name_that_browsers_know(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_local(told.run) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    page = Path(line.removeprefix("report: "))
+    assert page == told.run.directory / "artifacts" / "write-page" / "page.html"
+    assert page.read_text() == "<p>hello</p>"
 
 
 def test_the_next_step_gets_artifacts_with_their_uri_and_metadata(told: Told) -> None:

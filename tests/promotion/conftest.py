@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from components.inputs import publish_data
+from modelcar.steps.note import VARIABLE
 from modelcar_sandbox.base_image import push_base_image
 from modelcar_sandbox.git_tree import MANIFEST
 from modelcar_sandbox.hub import create_app as create_hub
@@ -20,6 +23,7 @@ from modelcar_sandbox.oci_registry.app import create_app as create_oci_registry
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 from modelcar_sandbox.service import Service
 from promotion.place import TIMEOUT_S, Place
+from promotion.retraining import Retraining
 from promotion.services import Services, Watched
 from promotion.traps import Trap
 from wsgi_faults import Faults
@@ -126,3 +130,15 @@ def _required(name: str) -> str:
 def original(place: Place) -> bytes:
     """The manifest before anything was promoted."""
     return place.manifest(MANIFEST)
+
+
+@pytest.fixture
+def retraining(
+    sandbox_place: Place, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Retraining]:
+    """A retraining's steps, with data on the Hub."""
+    publish_data(services)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "note"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield Retraining(sandbox_place, tmp_path / "note")
+    signal.signal(signal.SIGTERM, before)
