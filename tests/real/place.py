@@ -115,8 +115,8 @@ inferenceService:
             "versions": _registered(f"registered_models/{model['id']}/versions")["items"],
             "artifacts": self.artifacts(service),
         }
-        text = json.dumps(left).replace(f"{self.name}-{service}", "MODEL").replace(service, "SERVICE")
-        for pattern, word in _ANOTHERS:
+        text = json.dumps(left).replace(f"{self.name}-{service}", "MODEL")
+        for pattern, word in ((rf"\b{service}\b", "SERVICE"), *_ANOTHERS):
             text = re.sub(pattern, word, text)
         end: dict[str, Any] = json.loads(text)
         return end
