@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from modelcar.errors import InvalidInput
 from modelcar.reference import ImageReference
 from modelcar.steps.ended import PIPELINE_RUN
 from modelcar.steps.note import VARIABLE, find_note
@@ -21,8 +22,11 @@ from modelcar_tekton.contract import FINAL_STATUS, Contract
 from modelcar_tekton.results import DIRECTORY, write_failure, write_results
 from modelcar_tekton.values import decode, encode
 
-INPUT: Final = "INPUT_"
-"""How the variables begin that hold inputs; what follows is the input's name."""
+INPUT: Final = "input_"
+"""How the variables begin that hold inputs; what follows is the input's name.
+
+In small letters, because Kubernetes sets variables in capitals for each Service of the namespace, whatever its name.
+"""
 STATES: Final = {"Succeeded": "SUCCEEDED", "Completed": "SUCCEEDED", "Failed": "FAILED", "None": "RUNNING"}
 """How the tasks before ended, in Tekton's words and in those of Kubeflow Pipelines.
 
@@ -73,6 +77,10 @@ def run_step(
 def _take_inputs(contract: Contract, env: MutableMapping[str, str]) -> dict[str, Any]:
     texts = {name.removeprefix(INPUT): env.pop(name) for name in list(env) if name.startswith(INPUT)}
     run = env.get(PIPELINE_RUN, "")
+    if unknown := sorted(texts.keys() - contract.parameters.keys()):
+        raise InvalidInput(
+            f"the component has no input {unknown[0]}", hint="Run the step image that the pipeline was compiled for."
+        )
     return {name: _read(contract.parameters[name], text, name, run) for name, text in texts.items()}
 
 

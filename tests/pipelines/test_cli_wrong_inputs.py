@@ -263,6 +263,9 @@ RUNNING = {
         "Give one of them.",
     ),
     "no name": Case((*RUN, "--param", "=x"), "--param '=x' is not NAME=VALUE", "Write --param image_tag=nightly."),
+    "twice": Case(
+        (*RUN, "--param", "text=a", "--param", "text=b"), "--param text=… is given twice", "Give one of them."
+    ),
     "no value": Case((*RUN, "--param", "text"), "--param 'text' is not NAME=VALUE", "Write --param image_tag=nightly."),
     "another type": Case(
         (*RUN, "--param", "do=7"),

@@ -11,7 +11,7 @@ from modelcar.steps.note import RESULT, Note
 from modelcar_pipelines.events import State, TaskEvent
 from modelcar_pipelines.local_run import LocalRun
 from modelcar_pipelines.runs import Outcome, Run
-from modelcar_pipelines.showing import show_local, show_outcome
+from modelcar_pipelines.showing import show_lists, show_local, show_outcome
 
 REPORT = "exit-handler-1/report-promotion"
 EVENT = TaskEvent(datetime(2026, 3, 1, tzinfo=UTC), "report-promotion", REPORT, "Report", State.SUCCEEDED)
@@ -76,3 +76,8 @@ def test_of_one_failed_step_it_need_not_be_said_for_which_model(capsys: pytest.C
 def test_a_local_run_whose_log_is_gone_ends_as_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert show_local(ended(tmp_path)) == 0
     assert capsys.readouterr().err.splitlines()[0] == "SUCCEEDED"
+
+
+def test_a_server_without_pipelines_and_runs_is_told_so_and_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    show_lists([], [])
+    assert capsys.readouterr() == ("", "There are none. modelcar pipeline upload puts some there.\n")

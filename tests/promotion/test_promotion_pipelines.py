@@ -40,22 +40,21 @@ def run(sandbox_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         path.write_text(compiled_text(name), encoding="utf-8")
         number = len(list(tmp_path.glob("run-*")))
         done = run_locally(path, parameters, directory=tmp_path / f"run-{number}", tell=lambda _: None)
-        assert too_long(done) == {}
+        assert {which: length for which, length in handed_on(done).items() if length > LONGEST_OUTPUT_BYTES} == {}
         return done
 
     return start
 
 
-def too_long(done: LocalRun) -> dict[tuple[str, str], int]:
-    """Outputs that some platform cannot hand on to the next step, with their lengths in bytes; artifacts are files."""
+def handed_on(done: LocalRun) -> dict[tuple[str, str], int]:
+    """Lengths in bytes of what steps hand on to others, by step and output; artifacts are files."""
     artifacts = {(one.step, one.name) for one in done.artifacts}
-    lengths = {
+    return {
         (step, output): len((value if isinstance(value, str) else json.dumps(value)).encode())
         for step, outputs in done.outputs.items()
         for output, value in outputs.items()
         if (step, output) not in artifacts
     }
-    return {which: length for which, length in lengths.items() if length > LONGEST_OUTPUT_BYTES}
 
 
 @cache
@@ -100,6 +99,9 @@ def test_a_promotion_leaves_image_version_and_commit_and_the_next_one_nothing(
     assert serving(sandbox_place) == DIGEST
     assert len(sandbox_place.versions()) == 1
     assert "names the new image" in report(first, "report-promotion")
+    [page] = [one.page for one in first.artifacts if one.step.endswith("report-promotion") and one.is_page]
+    assert page.suffix == ".html"
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     commits = sandbox_place.commits()
     written = sent(services)
     asked = len(services.hub.recorder.requests)
@@ -136,6 +138,7 @@ def test_a_promotion_is_given_by_its_fields_as_well(
 def test_by_way_of_a_volume_the_image_and_the_promotion_are_the_same(run: Run, sandbox_place: Place) -> None:
     done = run("promote-model-workspace", {"spec": sandbox_place.spec_text()})
     assert done.state is State.SUCCEEDED, done.message
+    assert len({step for step, _ in handed_on(done)}) >= 5
     assert serving(sandbox_place) == DIGEST
     commits = sandbox_place.commits()
     assert sandbox_place.promote().patch.changed is False
@@ -151,13 +154,17 @@ def test_one_model_that_fails_does_not_stop_the_others(run: Run, sandbox_place: 
     assert "sandbox/nothing" in report(done, "report-failure")
 
 
-def test_a_training_is_promoted_once(run: Run, sandbox_place: Place, services: Services) -> None:
+def test_a_training_is_promoted_once_and_again_when_the_data_is_new(
+    run: Run, sandbox_place: Place, services: Services
+) -> None:
     publish_data(services)
     spec = {"spec": sandbox_place.spec_text() + TRAINING}
     first = run("retrain-and-promote", spec)
     assert first.state is State.SUCCEEDED, first.message
     assert states(first)["retrain-model"] is State.SUCCEEDED
-    assert serving(sandbox_place) not in (None, DIGEST)
+    assert len({step for step, _ in handed_on(first)}) >= 5
+    trained = serving(sandbox_place)
+    assert trained not in (None, DIGEST)
     assert "loss" in report(first, "report-promotion")
     commits = sandbox_place.commits()
 
@@ -165,6 +172,11 @@ def test_a_training_is_promoted_once(run: Run, sandbox_place: Place, services: S
     assert "retrain-model" not in states(second)
     assert re.search("nothing is new: version .* came of it, and serves", report(second, "report-skipped"))
     assert sandbox_place.commits() == commits
+
+    publish_data(services, variant=2)
+    third = run("retrain-and-promote", spec)
+    assert states(third)["retrain-model"] is State.SUCCEEDED
+    assert serving(sandbox_place) not in (None, DIGEST, trained)
 
 
 def test_a_training_below_its_floors_is_not_promoted(run: Run, sandbox_place: Place, services: Services) -> None:

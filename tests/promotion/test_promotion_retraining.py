@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from components.inputs import DATA_COMMIT, TRAINING, publish_data
+from modelcar.steps.record import read_record
 from modelcar_sandbox.git_tree import MANIFEST
 from modelcar_sandbox.sandbox import DEMO_DATA
 from promotion.retraining import STEP_IMAGE, Retraining
@@ -77,5 +78,7 @@ def test_a_training_that_people_took_back_is_not_put_there_again(retraining: Ret
     before = retraining.place.manifest()
     retraining.commit(retraining.register())
     retraining.place.commit_as_person({MANIFEST: before})
-    assert retraining.resolve().action == "skip"
+    resolved = retraining.resolve()
+    assert resolved.action == "skip"
+    assert read_record(resolved.record)["skipped"].endswith(", and changed since")
     assert retraining.place.manifest() == before

@@ -20,10 +20,12 @@ from typing import IO, Any
 import pytest
 from kubernetes import client, config
 
+from components.inputs import DIGEST
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.runs import ENDED, list_runs
 from modelcar_sandbox.demo_data import write_demo_data
 from modelcar_sandbox.demo_model import write_demo_model
+from modelcar_sandbox.sandbox import DEMO_DATA
 from real.kfp_artifacts import read_artifact
 from real.place import VARIABLES, RealPlace, real_place
 from real.tekton_namespace import VARIABLES as TEKTON_VARIABLES
@@ -32,15 +34,12 @@ from real.tekton_namespace import open_namespace
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1500)]
 
 COMMAND = str(Path(sys.executable).parent / "modelcar")
-DIGEST = "sha256:785dfbb8b1e9eff05fe27776204ae5f8131a535fcd21bd6f45b8e73c129e5c3d"
-"""Of the demo model on the sandbox's base image, as everywhere else."""
 SERVICES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "omega", "sigma")
 AT_ONCE = 3
 """Runs; more would each take longer, and on a node that is too busy Argo loses some (`_lost_by_argo`)."""
-DATA = "datasets/sandbox/demo-sentences"
 TRAINING = f"""\
 training:
-  data: hf://{DATA}
+  data: hf://{DEMO_DATA}
   command: [python3, -m, modelcar_sandbox.stand_in_trainer]
   parameters: {{loss: "1.5"}}
   floors: {{loss: at most 2}}
@@ -80,7 +79,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPlace]:
     os.environ["KF_PIPELINES_ENDPOINT"] = os.environ["REAL_KFP_ENDPOINT"]
     with real_place(directory, SERVICES, os.environ["REAL_KFP_NAMESPACE"]) as made:
         write_demo_data(directory / "data")
-        made.sandbox.hub.publish(DATA, directory / "data")
+        made.sandbox.hub.publish(DEMO_DATA, directory / "data")
         yield made
     if before is None:
         del os.environ["KF_PIPELINES_ENDPOINT"]

@@ -30,7 +30,7 @@ from modelcar_tekton.values import decode
 from real import tekton_pipelines
 from real.tekton_namespace import VARIABLES, Ended, TektonNamespace, new_namespace
 from tekton.constructs import compile_one
-from tekton.test_values import HOSTILE
+from tekton.hostile import HOSTILE
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1200)]
 

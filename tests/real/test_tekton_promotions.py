@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
+from components.inputs import COMMIT_HASH
 from modelcar_sandbox.sandbox import DEMO_MODEL
 from real.place import VARIABLES, RealPlace, real_place
 from real.tekton_namespace import VARIABLES as TEKTON_VARIABLES
@@ -24,7 +25,6 @@ pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1200)]
 
 COMMAND = str(Path(sys.executable).parent / "modelcar")
 SERVICES = ("alpha", "beta", "gamma", "delta")
-COMMIT_HASH = "9bf26a6361740d85714bcebc195767a5d5e5d8a1"
 HOSTILE = 'costs $$5 or $(params.spec), says `it\'s` {{$}} "$(HOME)"'
 WEBHOOK = {
     "event": {"action": "update", "scope": "repo.content"},

@@ -101,6 +101,9 @@ def test_a_new_workbench_has_the_notebooks_in_its_home(image: Image, volume: Pat
         copied = volume / "modelcar/notebooks" / name
         assert copied.read_bytes() == source.read_bytes()
         assert copied.stat().st_uid == USER
+        pages = re.findall(r"\]\((\.\./docs/[^)#]+)", source.read_text(encoding="utf-8"))
+        assert pages
+        assert [page for page in pages if not (copied.parent / page).is_file()] == []
 
 
 def test_a_notebook_runs_in_it_and_has_the_package(image: Image, volume: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,16 @@ def test_a_model_is_trained_on_the_commit_of_the_data_that_was_resolved(place: P
     assert done.stdout.splitlines()[-1] == "loss is 1 (floor: at most 1)"
     again = place.run(floors={"loss": "at most 1"})
     assert "trained already" in again.stdout
+
+
+def test_data_with_a_long_path_end_no_finished_training(place: Place) -> None:
+    directory = place.root / ("a" * 150) / ("b" * 150)
+    directory.mkdir(parents=True)
+    (directory / "train.jsonl").write_text("{}\n" * 4)
+    done = replace(place, data_commit="").run(data=directory.as_uri())
+    assert done.returncode == 0, done.stderr
+    outputs = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    assert outputs["record"] == {"trained": True, "metrics": {"loss": 1.0, "lines": 4.0}}
 
 
 def test_metrics_below_their_floors_end_the_promotion_as_the_callers_business(place: Place) -> None:

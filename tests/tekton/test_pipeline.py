@@ -50,12 +50,12 @@ def test_parameters_are_strings_with_their_defaults_as_texts() -> None:
 
 def test_a_constant_is_the_text_of_its_value() -> None:
     assert env(tasks("constants")["consume-all"]) == {
-        "INPUT_text": '"costs \\u00245"',
-        "INPUT_count": "3",
-        "INPUT_share": "0.5",
-        "INPUT_flag": "true",
-        "INPUT_items": '["\\u0024"]',
-        "INPUT_thing": '{"a":1}',
+        "input_text": '"costs \\u00245"',
+        "input_count": "3",
+        "input_share": "0.5",
+        "input_flag": "true",
+        "input_items": '["\\u0024"]',
+        "input_thing": '{"a":1}',
     }
 
 
@@ -63,7 +63,7 @@ def test_a_task_takes_what_another_gives_and_so_waits_for_it() -> None:
     consume = tasks("chain")["consume"]
     assert consume["params"] == [{"name": "text", "value": "$(tasks.produce.results.text)"}]
     assert consume["taskSpec"]["params"] == [{"name": "text", "type": "string"}]
-    assert env(consume) == {"INPUT_text": "$(params.text)"}
+    assert env(consume) == {"input_text": "$(params.text)"}
     assert "runAfter" not in consume
     assert consume["displayName"] == "Consume it"
 
@@ -99,7 +99,7 @@ def test_the_exit_handlers_task_runs_last_and_is_told_how_the_others_ended() -> 
         {"name": "status", "value": "$(tasks.status)"},
         {"name": "pipeline-run", "value": "$(context.pipelineRun.name)"},
     ]
-    assert env(last) == {"INPUT_status": "$(params.status)", "PIPELINE_RUN": "$(params.pipeline-run)"}
+    assert env(last) == {"input_status": "$(params.status)", "PIPELINE_RUN": "$(params.pipeline-run)"}
     assert "runAfter" not in last
 
 
@@ -111,7 +111,7 @@ def test_what_a_task_needs_of_the_cluster_is_there() -> None:
         "limits": {"cpu": "2", "memory": "2Gi", "nvidia.com/gpu": "1"},
     }
     assert env(task) == {
-        "INPUT_text": "a",
+        "input_text": "a",
         "COLOUR": "red",
         "KEY": {"configMapKeyRef": {"name": "a-map", "key": "key"}},
         "TOKEN": {"secretKeyRef": {"name": "a-secret", "key": "token", "optional": True}},
@@ -183,7 +183,7 @@ def test_a_volume_of_the_run_is_a_workspace_that_the_run_makes() -> None:
     (task,) = spec["tasks"]
     assert [one["name"] for one in spec["workspaces"]] == ["workspace"]
     assert task["workspaces"] == task["taskSpec"]["workspaces"] == [{"name": "workspace"}]
-    assert env(task) == {"INPUT_text": "$(workspaces.workspace.path)/model"}
+    assert env(task) == {"input_text": "$(workspaces.workspace.path)/model"}
     assert make_run(file, {})["spec"]["workspaces"] == [
         {
             "name": "workspace",

@@ -73,7 +73,7 @@ def run(function: str, place: Path, *timed: str, **env: str) -> dict[str, str]:
 
 
 def variables(**values: Any) -> dict[str, str]:
-    return {f"INPUT_{name}": encode(value, name) for name, value in values.items()}
+    return {f"input_{name}": encode(value, name) for name, value in values.items()}
 
 
 def test_values_of_every_type_come_in_and_go_out_as_they_were(place: Path) -> None:
@@ -84,8 +84,13 @@ def test_values_of_every_type_come_in_and_go_out_as_they_were(place: Path) -> No
 def test_a_component_does_not_see_the_variables_of_its_inputs(place: Path) -> None:
     env = {**variables(**VALUES), "HF_ENDPOINT": "https://hub.example"}
     run_step(load("echo", place), (), env, place)
-    assert [name for name in env if name.startswith("INPUT_")] == []
+    assert [name for name in env if name.startswith("input_")] == []
     assert env["HF_ENDPOINT"] == "https://hub.example"
+
+
+def test_variables_that_kubernetes_sets_for_services_are_no_inputs(place: Path) -> None:
+    links = {"INPUT_GATEWAY_SERVICE_HOST": "10.96.0.7", "INPUT_GATEWAY_PORT_80_TCP": "tcp://10.96.0.7:80"}
+    assert run("echo", place, **variables(**VALUES), **links)["text"] == encode(VALUES["text"], "text")
 
 
 def test_a_model_that_is_an_image_is_told_to_tekton_chains_by_digest(place: Path) -> None:
@@ -113,7 +118,7 @@ def test_a_step_that_runs_last_is_told_how_the_others_ended_and_of_which_run_it_
     place: Path, state: str, told: str
 ) -> None:
     assert load("last", place).parameters == {"status": FINAL_STATUS}
-    env = {"INPUT_status": state, "PIPELINE_RUN": "promote-model-x7k2p"}
+    env = {"input_status": state, "PIPELINE_RUN": "promote-model-x7k2p"}
     assert run("last", place, **env) == {"Output": f"{told} promote-model-x7k2p"}
 
 
@@ -126,13 +131,14 @@ def test_an_input_can_be_the_time(place: Path) -> None:
     [
         ({"count": "many"}, "the input count is 'many', and no NUMBER_INTEGER"),
         ({"text": "costs $5"}, "the input text holds a $"),
+        ({"colour": "red"}, "the component has no input colour"),
     ],
 )
 def test_an_input_that_cannot_be_right_is_refused_before_the_component_begins(
     place: Path, values: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InvalidInput, match=message.replace("$", r"\$")):
-        run("echo", place, **variables(**VALUES) | {f"INPUT_{name}": text for name, text in values.items()})
+        run("echo", place, **variables(**VALUES) | {f"input_{name}": text for name, text in values.items()})
 
 
 def test_the_exit_code_is_the_components(place: Path) -> None:
@@ -142,7 +148,7 @@ def test_the_exit_code_is_the_components(place: Path) -> None:
 
 
 def test_a_failed_component_leaves_its_note_as_a_result(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "environ", {**os.environ, "INPUT_spec": "kind: [", "INPUT_metrics": "{}"})
+    monkeypatch.setattr(os, "environ", {**os.environ, "input_spec": "kind: [", "input_metrics": "{}"})
     with pytest.raises(SystemExit) as raised:
         run_step(load_component("modelcar_components.check_metrics"), (), os.environ, place)
     note = find_note((place / "failure").read_text())
@@ -164,7 +170,7 @@ def test_the_command_runs_a_component_by_its_source(tmp_path: Path) -> None:
     source = "def hello(text: str):\n    print(text[::-1])\n"
     done = subprocess.run(
         [sys.executable, "-m", "modelcar_tekton", "--source", source, "hello"],
-        env={**os.environ, "INPUT_text": encode("$olleh", "text")},
+        env={**os.environ, "input_text": encode("$olleh", "text")},
         capture_output=True,
         text=True,
         check=False,

@@ -12,29 +12,8 @@ from hypothesis import strategies as st
 
 from modelcar.errors import InvalidInput
 from modelcar_tekton.values import LONGEST_BYTES, decode, encode
+from tekton.hostile import HOSTILE
 
-HOSTILE = [
-    'it\'s "quoted" `and` more',
-    "$(params.spec)",
-    "$$(HOME)",
-    "$",
-    "{{$.inputs.parameters['x']}}",
-    '"already": json',
-    '"a JSON string"',
-    "two\nlines\n",
-    "carriage\r\nreturn",
-    "tab\there",
-    "",
-    " blanks ",
-    "null",
-    "true",
-    "3.0",
-    "[1]",
-    "\u202e\ufeff\x00\x1b[31m",
-    "🚗",
-    "\\u0024",
-    "\\",
-]
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(),
@@ -113,7 +92,7 @@ def test_a_text_that_no_step_could_be_given_is_refused_by_name(value: str) -> No
 
 
 def test_the_longest_text_fits_into_a_variable_of_linux() -> None:
-    assert len(f"INPUT_{'n' * 64}={encode('x' * LONGEST_BYTES, 'x')}".encode()) < 128 * 1024
+    assert len(f"input_{'n' * 64}={encode('x' * LONGEST_BYTES, 'x')}".encode()) < 128 * 1024
 
 
 def test_half_a_character_is_refused_by_name() -> None:

@@ -99,7 +99,10 @@ def read_storage_uri(text: str, *, name: str, namespace: str | None = None) -> s
 
 
 def read_namespace(text: str, *, name: str, namespace: str | None = None) -> str | None:
-    """The `metadata.namespace` that one InferenceService states, None when it states none; otherwise as above."""
+    """The `metadata.namespace` that one InferenceService states, None when it states none.
+
+    Takes and raises what `read_storage_uri` does.
+    """
     return _text_at(_locate(text, name, namespace).root, "metadata", "namespace") or None
 
 

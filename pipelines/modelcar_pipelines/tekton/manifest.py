@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ _BLOCKS: Final = frozenset(
     {"apiVersion", "metadata", "spec", "taskSpec", "labels", "annotations", "taskRunTemplate", "podTemplate"}
 )
 """Keys of mappings that are never put on one line, short as they may be."""
+_ELSEWHERE_NO_TEXT: Final = re.compile(r"[yYnN]|[-+]?[0-9][0-9a-fA-FoOxX_.eE:+-]*")
+"""What this writer leaves bare, and other readers of YAML (Go's, for instance) may take for a number or a boolean:
+`1e3`, `0o17`, `12345e7`, which may be a commit, and `y`."""
 
 
 def write_manifest(obj: Mapping[str, Any]) -> str:
@@ -48,7 +52,8 @@ def _represent_sequence(dumper: _Dumper, value: Sequence[Any]) -> yaml.Node:
 
 
 def _represent_text(dumper: _Dumper, value: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    style = "|" if "\n" in value else "'" if _ELSEWHERE_NO_TEXT.fullmatch(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 def _is_short(node: yaml.Node) -> bool:
