@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TimeRemainingColumn
@@ -19,8 +20,32 @@ from modelcar.quantities import format_bytes
 LINE_EVERY_S = 5.0
 
 
+class SharedConsole(Console):
+    """A console on which each line stands whole, whichever thread writes it.
+
+    rich reads how many rows its bars have before it takes the lock under which it writes. A warning printed between
+    the two by a thread, while another added a bar, was erased again, or left a bar behind. Here both are one step,
+    and bars redraw themselves under the same lock.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.writing = threading.RLock()
+
+    def __enter__(self) -> SharedConsole:
+        self.writing.acquire()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            super().__exit__(*exception)
+        finally:
+            self.writing.release()
+
+
 @contextmanager
-def show_progress(total_bytes: int, console: Console, *, done: str = "pushed") -> Iterator[Progress]:
+def show_progress(total_bytes: int, console: SharedConsole, *, done: str = "pushed") -> Iterator[Progress]:
     """Show how a push goes, or a download, on the given console.
 
     Args:
@@ -48,10 +73,10 @@ class _Words(ProgressColumn):
         return Text(self._words(task))
 
 
-def _bars(console: Console) -> Bars:
+def _bars(console: SharedConsole) -> Bars:
     """Bars that fit 80 columns: what does not is cut from the title, whose end tells files apart."""
     title_cells = max(12, console.width // 3)
-    return Bars(
+    bars = Bars(
         _Words(lambda task: _shorten(task.description, title_cells)),
         BarColumn(bar_width=None),
         _Words(lambda task: f"{format_bytes(task.completed)} of {format_bytes(task.total or 0)}", right=True),
@@ -61,6 +86,8 @@ def _bars(console: Console) -> Bars:
         expand=True,
         transient=True,
     )
+    bars.live._lock = console.writing  # there is no public way to draw and to print under one lock
+    return bars
 
 
 class BarProgress:
@@ -151,6 +178,6 @@ def _shorten(title: str, width: int) -> str:
     return title if len(title) <= width else f"…{title[1 - width :]}"
 
 
-def stderr_console() -> Console:
+def stderr_console() -> SharedConsole:
     """Where progress is shown."""
-    return Console(stderr=True)
+    return SharedConsole(stderr=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
-from modelcar.display import BarProgress, LineProgress, _bars, show_progress
+from cli.screen import Screen
+from modelcar.display import BarProgress, LineProgress, SharedConsole, _bars, show_progress
+from modelcar.progress import Progress
 from modelcar.quantities import format_bytes
 
 MIB = 1 << 20
+THREADS = 4
+LAYERS_OF_A_THREAD = 20
 
 
 class Clock:
@@ -37,11 +42,13 @@ def log() -> Log:
     return Log()
 
 
-class Screen:
-    """A terminal of 100 columns, with the bars of a push of 100 MiB."""
+class Push:
+    """The bars of a push of 100 MiB on a terminal."""
 
     def __init__(self, width: int = 100) -> None:
-        console = Console(force_terminal=True, width=width, file=StringIO(), color_system=None, legacy_windows=False)
+        console = SharedConsole(
+            force_terminal=True, width=width, file=StringIO(), color_system=None, legacy_windows=False
+        )
         self.bars = _bars(console)
         self.progress = BarProgress(self.bars, 100 * MIB)
         self.console = console
@@ -109,7 +116,7 @@ def test_a_layer_that_begins_again_is_not_counted_twice_in_a_log(log: Log) -> No
 
 
 def test_bars_show_the_whole_and_each_layer() -> None:
-    screen = Screen()
+    screen = Push()
     screen.progress.layer_started(1, "model.safetensors", 50 * MIB)
     screen.progress.bytes_moved(1, 20 * MIB)
 
@@ -119,7 +126,7 @@ def test_bars_show_the_whole_and_each_layer() -> None:
 
 
 def test_the_bar_of_a_layer_that_begins_again_goes_back() -> None:
-    screen = Screen()
+    screen = Push()
     screen.progress.layer_started(1, "model.safetensors", 50 * MIB)
     screen.progress.bytes_moved(1, 20 * MIB)
     screen.progress.layer_started(1, "model.safetensors", 50 * MIB)
@@ -130,7 +137,7 @@ def test_the_bar_of_a_layer_that_begins_again_goes_back() -> None:
 
 
 def test_the_bar_of_a_finished_layer_goes_away() -> None:
-    screen = Screen()
+    screen = Push()
     screen.progress.layer_started(1, "model.safetensors", 50 * MIB)
     screen.progress.bytes_moved(1, 50 * MIB)
     screen.progress.layer_finished(1, "model.safetensors", 50 * MIB, reused=False)
@@ -140,7 +147,7 @@ def test_the_bar_of_a_finished_layer_goes_away() -> None:
 
 
 def test_a_layer_that_was_there_after_it_was_read_counts_once() -> None:
-    screen = Screen()
+    screen = Push()
     screen.progress.layer_started(1, "model.safetensors", 50 * MIB)
     screen.progress.layer_finished(1, "model.safetensors", 50 * MIB, reused=True)
 
@@ -148,7 +155,7 @@ def test_a_layer_that_was_there_after_it_was_read_counts_once() -> None:
 
 
 def test_bars_fit_80_columns_in_one_line_each() -> None:
-    screen = Screen(width=80)
+    screen = Push(width=80)
     for key in range(4):
         screen.progress.layer_started(key, f"checkpoints/last/model-0000{key}-of-00004.safetensors", 1000 * 1024 * MIB)
         screen.progress.bytes_moved(key, 999 * 1024 * MIB)
@@ -161,7 +168,7 @@ def test_bars_fit_80_columns_in_one_line_each() -> None:
 def test_what_is_no_terminal_gets_lines() -> None:
     written = StringIO()
 
-    with show_progress(MIB, Console(file=written, width=20)) as progress:
+    with show_progress(MIB, SharedConsole(file=written, width=20)) as progress:
         progress.layer_finished(0, "[bold]model-00001-of-00002.safetensors", MIB, reused=False)
 
     assert written.getvalue() == "pushed [bold]model-00001-of-00002.safetensors (1.0 MiB)\n"
@@ -169,7 +176,7 @@ def test_what_is_no_terminal_gets_lines() -> None:
 
 def test_bars_leave_nothing_on_the_screen() -> None:
     written = StringIO()
-    console = Console(force_terminal=True, width=80, file=written, color_system=None)
+    console = SharedConsole(force_terminal=True, width=80, file=written, color_system=None)
 
     with show_progress(MIB, console) as progress:
         progress.layer_started(0, "model.safetensors", MIB)
@@ -179,3 +186,42 @@ def test_bars_leave_nothing_on_the_screen() -> None:
     assert "model.safetensors" in text
     last = text.rpartition("model.safetensors")[2]
     assert last.count("\x1b[2K") >= 2  # both rows are erased again
+
+
+def test_warnings_of_many_threads_stand_whole_above_bars_that_come_and_go() -> None:
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # threads take turns between almost any two steps
+    try:
+        for _ in range(5):
+            assert sorted(_rows_of_a_push_in_threads()) == sorted(
+                f"warning: layer {layer}" for layer in range(THREADS * LAYERS_OF_A_THREAD)
+            )
+    finally:
+        sys.setswitchinterval(interval_s)
+
+
+def _rows_of_a_push_in_threads() -> list[str]:
+    written = StringIO()
+    console = SharedConsole(force_terminal=True, width=80, height=50, file=written, color_system=None)
+    log_lock = threading.Lock()  # as the command's log handler has one
+
+    def move(progress: Progress, layers: range) -> None:
+        for layer in layers:
+            progress.layer_started(layer, f"layer {layer}", MIB)
+            progress.bytes_moved(layer, MIB)
+            with log_lock:
+                print(f"warning: layer {layer}", file=sys.stderr)
+            progress.layer_finished(layer, f"layer {layer}", MIB, reused=False)
+
+    with show_progress(THREADS * LAYERS_OF_A_THREAD * MIB, console) as progress:
+        threads = [
+            threading.Thread(target=move, args=(progress, range(first, first + LAYERS_OF_A_THREAD)))
+            for first in range(0, THREADS * LAYERS_OF_A_THREAD, LAYERS_OF_A_THREAD)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    screen = Screen()
+    screen.write(written.getvalue())
+    return [row.rstrip() for row in screen.rows if row.strip()]
