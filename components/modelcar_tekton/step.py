@@ -55,14 +55,15 @@ def run_step(
         directory: Where Tekton looks for results. A step that fails leaves its note there.
 
     Raises:
-        InvalidInput: An input is no value of its type, or the outputs have no room.
+        InvalidInput: The component has no such input, or lacks one that it needs; an input is no value of its type; or
+            the outputs have no room.
         SystemExit: As the component raises it.
     """
     with tempfile.TemporaryDirectory(prefix="modelcar-step-") as name:
         scratch = Path(name)
         env[VARIABLE] = str(scratch / "note")
         try:
-            outputs = _execute(contract, _take_inputs(contract, env) | dict.fromkeys(timed, _now()), scratch)
+            outputs = _execute(contract, _take_inputs(contract, env, dict.fromkeys(timed, _now())), scratch)
         except SystemExit:
             _hand_on_note(scratch / "note", directory)
             raise
@@ -74,14 +75,16 @@ def run_step(
                 _print(scratch / name)
 
 
-def _take_inputs(contract: Contract, env: MutableMapping[str, str]) -> dict[str, Any]:
+def _take_inputs(contract: Contract, env: MutableMapping[str, str], timed: Mapping[str, str]) -> dict[str, Any]:
     texts = {name.removeprefix(INPUT): env.pop(name) for name in list(env) if name.startswith(INPUT)}
     run = env.get(PIPELINE_RUN, "")
-    if unknown := sorted(texts.keys() - contract.parameters.keys()):
-        raise InvalidInput(
-            f"the component has no input {unknown[0]}", hint="Run the step image that the pipeline was compiled for."
-        )
-    return {name: _read(contract.parameters[name], text, name, run) for name, text in texts.items()}
+    given = texts.keys() | timed.keys()
+    for wrong, names in (("has no", given - contract.parameters.keys()), ("needs the", contract.required - given)):
+        for name in sorted(names):
+            raise InvalidInput(
+                f"the component {wrong} input {name}", hint="Run the step image that the pipeline was compiled for."
+            )
+    return {name: _read(contract.parameters[name], text, name, run) for name, text in texts.items()} | dict(timed)
 
 
 def _read(kind: str, text: str, name: str, run: str) -> Any:

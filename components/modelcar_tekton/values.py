@@ -15,6 +15,7 @@ https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-e
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final
 
 from modelcar.errors import InvalidInput
@@ -39,13 +40,19 @@ def encode(value: Any, name: str) -> str:
         name: What an error calls it.
 
     Raises:
-        InvalidInput: The text would be too long to reach a step, or it is no text: half of a surrogate pair.
+        InvalidInput: The text would be too long to reach a step, or JSON has no such value: half of a surrogate pair,
+            a number that is none or has no end, lists in lists without end.
     """
-    text = value if isinstance(value, str) and _is_plain(value) else _write_json(_whole(value))
     try:
+        text = value if isinstance(value, str) and _is_plain(value) else _write_json(_whole(value))
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidInput(f"{name} holds a character that is none", hint="Write it as UTF-8.") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidInput(
+            f"{name} is no value of JSON: {reason}", hint="Give strings, finite numbers, true or false, lists, objects."
+        ) from error
     if size > LONGEST_BYTES:
         raise InvalidInput(
             f"{name} is {size} bytes as text; {LONGEST_BYTES} can be handed to a step of Tekton",
@@ -103,6 +110,14 @@ def _read_string(text: str) -> str:
 def _read_json(text: str) -> Any:
     """None where it is no JSON, which is no value of any type either."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=_read_number, parse_float=_read_number)
+    except (ValueError, RecursionError):
         return None
+
+
+def _read_number(text: str) -> float:
+    """A number that is one, and has an end: JSON has no others, and Python reads them all the same."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number

@@ -223,3 +223,222 @@ def secret_named_when_it_runs(name: str = "a") -> None:
 def environment_with_dollar() -> None:
     """Have a variable that the kubelet would change."""
     fresh(consume(text="a")).set_env_variable("COLOUR", "$(TOKEN)")
+
+
+def handled_without_status(text: str = "a") -> None:
+    """Run something last that does not ask how the others ended."""
+    with dsl.ExitHandler(fresh(consume(text="last"))):
+        fresh(produce(text=text))
+
+
+@dsl.pipeline
+def inner(text: str = "costs $5"):
+    """Two tasks of another pipeline."""
+    first = fresh(produce(text=text))
+    fresh(consume(text=first.outputs["text"]))
+
+
+def nested() -> None:
+    """Run another pipeline with its default."""
+    fresh(inner())
+
+
+def nested_beside_the_same() -> None:
+    """Run another pipeline, and a task that is called like one of it."""
+    fresh(produce(text="a"))
+    fresh(inner())
+
+
+@dsl.pipeline
+def inner_left_open(text: Optional[str] = None):  # noqa: UP045 - as kfp reads it
+    """Take what need not be given."""
+    fresh(consume(text=text))
+
+
+def nested_left_open() -> None:
+    """Run another pipeline without what it may be given."""
+    fresh(inner_left_open())
+
+
+@dsl.pipeline
+def inner_handled():
+    """Run something last in another pipeline."""
+    with dsl.ExitHandler(fresh(tell())):
+        fresh(produce(text="a"))
+
+
+def nested_handled() -> None:
+    """Run another pipeline with an exit handler."""
+    fresh(inner_handled())
+
+
+def handled_by_a_pipeline() -> None:
+    """Run another pipeline last."""
+    with dsl.ExitHandler(fresh(inner())):
+        fresh(fail(message="a"))
+
+
+def handled_in_part() -> None:
+    """Run something after a part of the pipeline."""
+    with dsl.ExitHandler(fresh(tell())):
+        fresh(produce(text="a"))
+    fresh(consume(text="beside"))
+
+
+def handled_twice() -> None:
+    """Have two exit handlers."""
+    with dsl.ExitHandler(fresh(tell())):
+        fresh(produce(text="a"))
+    with dsl.ExitHandler(fresh(consume(text="last"))):
+        fresh(fail(message="a"))
+
+
+def cleaned_up() -> None:
+    """Go on after a task that may have failed."""
+    first = fresh(produce(text="a"))
+    fresh(consume(text="b")).after(first).ignore_upstream_failure()
+
+
+def one_of_two(count: int = 1) -> str:
+    """Give what one of two tasks gives."""
+    with dsl.If(count == 1):
+        one = fresh(produce(text="one"))
+    with dsl.Else():
+        other = fresh(produce(text="other"))
+    return dsl.OneOf(one.outputs["text"], other.outputs["text"])
+
+
+def compared_with_a_fraction(share: float = 0.5) -> None:
+    """Compare with a fraction."""
+    with dsl.If(share == 0.25):
+        fresh(consume(text="a"))
+
+
+def compared_with_three(text: str = "a") -> None:
+    """Have one of three."""
+    with dsl.If(text == "a"):
+        fresh(consume(text="1"))
+    with dsl.Elif(text == "b"):
+        fresh(consume(text="2"))
+    with dsl.Elif(text == "c"):
+        fresh(consume(text="3"))
+
+
+def put_together(text: str = "a") -> None:
+    """Take a text with a parameter in it."""
+    fresh(consume(text=f"{text} and more"))
+
+
+def given_a_file(page: dsl.Input[dsl.Markdown]) -> None:
+    """Take an artifact from outside."""
+    fresh(take(page=page))
+
+
+def image_known_when_it_runs(image: str = IMAGE) -> None:
+    """Run in an image that is named by a parameter."""
+    fresh(consume(text="a")).set_container_image(image)
+
+
+def sized_when_it_runs(memory: str = "1Gi") -> None:
+    """Have as much memory as a parameter says."""
+    fresh(consume(text="a")).set_memory_limit(memory)
+
+
+def placed_when_it_runs(selector: dict = {"disk": "fast"}) -> None:  # noqa: B006
+    """Run on nodes that a parameter names."""
+    kubernetes.add_node_selector_json(fresh(consume(text="a")), selector)
+
+
+def tolerating_when_it_runs(toleration: dict = {"key": "gpu"}) -> None:  # noqa: B006
+    """Tolerate what a parameter names."""
+    kubernetes.add_toleration_json(fresh(consume(text="a")), toleration)
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False, packages_to_install=["numpy"])
+def count_up():
+    """Need a package."""
+    print(1)
+
+
+def installing() -> None:
+    """Install a package."""
+    fresh(count_up())
+
+
+@dsl.component(base_image=IMAGE)
+def install_kfp_only():
+    """Have kfp installed."""
+    print(1)
+
+
+def installing_kfp() -> None:
+    """Have kfp installed, which the step image has."""
+    fresh(install_kfp_only())
+
+
+@component
+def give_failure() -> NamedTuple("Outputs", [("failure", str)]):
+    """Give what a failed step gives."""
+    return ("a",)
+
+
+def giving_failure() -> None:
+    """Give a result that is called like ours."""
+    fresh(give_failure())
+
+
+@component
+def give_underscore() -> NamedTuple("Outputs", [("text_", str)]):
+    """Give what Tekton has no name for."""
+    return ("a",)
+
+
+def giving_what_tekton_cannot_name() -> None:
+    """Give a result that Tekton does not take."""
+    fresh(give_underscore())
+
+
+@component
+def draw_two(first: dsl.Output[dsl.Model], second: dsl.Output[dsl.Model]):
+    """Give two models."""
+    first.uri, second.uri  # noqa: B018
+
+
+def giving_two_models() -> None:
+    """Give two models by one task."""
+    fresh(draw_two())
+
+
+def drawn_twice() -> None:
+    """Give a model by each of two tasks."""
+    fresh(draw())
+    fresh(draw())
+
+
+def default_in_the_volume(path: str = f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/model") -> None:
+    """Have a path in the run's volume as a default."""
+    fresh(consume(text=path))
+
+
+def path_with_a_dollar() -> None:
+    """Take a path with a dollar in it."""
+    fresh(consume(text=f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/$model"))
+
+
+def volumes_of_one_name() -> None:
+    """Mount a secret, a config map and an empty directory of one name, and a claim twice."""
+    task = fresh(consume(text="a"))
+    kubernetes.use_config_map_as_volume(task, "tmp", "/etc/a")
+    kubernetes.use_secret_as_volume(task, "tmp", "/etc/b")
+    kubernetes.use_secret_as_volume(task, "team.example-ca", "/etc/c")
+    kubernetes.empty_dir_mount(task, "tmp", "/data/first")
+    kubernetes.empty_dir_mount(task, "other", "/data/second")
+    kubernetes.mount_pvc(task, "claim", "/data/third", sub_path="a")
+    kubernetes.mount_pvc(task, "claim", "/data/fourth", sub_path="b")
+
+
+def placed() -> None:
+    """Run on nodes of a kind, and for a while on others."""
+    task = fresh(consume(text="a"))
+    kubernetes.add_node_selector_json(task, {"disk": "fast"})
+    kubernetes.add_toleration(task, key="slow", operator="Exists", effect="NoExecute", toleration_seconds=5)

@@ -236,13 +236,118 @@ REFUSED = {
     "labelled": "consume has podMetadata",
     "secret_named_when_it_runs": "consume takes a secretName that is known only when it runs",
     "environment_with_dollar": "consume has a $ in its source or its variables",
+    "nested_beside_the_same": "produce stands twice, in two pipelines of which one is in the other",
+    "nested_left_open": "consume takes text, which is left out and has no default",
+    "nested_handled": "tell runs after a part of the pipeline, whatever happened there",
+    "handled_by_a_pipeline": "inner is a group of tasks that runs last",
+    "handled_in_part": "tell runs after a part of the pipeline, whatever happened there",
+    "handled_twice": "consume runs after a part of the pipeline, whatever happened there",
+    "cleaned_up": "consume runs after a part of the pipeline, whatever happened there",
+    "one_of_two": "a group with condition-branches-1 hands on what its tasks give (dsl.OneOf, dsl.Collected)",
+    "compared_with_a_fraction": "condition-1 has the condition "
+    "inputs.parameter_values['pipelinechannel--share'] == 0.25, of a fraction",
+    "put_together": "consume takes {{$.inputs.parameters['pipelinechannel--text']}} and more",
+    "given_a_file": "the pipeline takes the artifact page",
+    "image_known_when_it_runs": "consume has an image that is known only when it runs",
+    "sized_when_it_runs": "consume takes {{$.inputs.parameters['pipelinechannel--memory']}}",
+    "placed_when_it_runs": "consume takes a node selector that is known only when it runs",
+    "tolerating_when_it_runs": "consume takes a toleration that is known only when it runs",
+    "installing": "count-up installs packages (packages_to_install)",
+    "giving_failure": "give-failure gives failure",
+    "giving_what_tekton_cannot_name": "give-underscore gives text_",
+    "giving_two_models": "draw-two gives 2 models (first, second)",
+    "default_in_the_volume": "the parameter path has the default {{$.workspace_path}}/model",
+    "path_with_a_dollar": "consume takes the path {{$.workspace_path}}/$model",
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_said_to_tekton_is_refused_by_task_and_feature_with_a_way_out(name: str) -> None:
-    file = compile_one(getattr(constructs, name))
+    file = compile_one(
+        getattr(constructs, name), pipeline_config=WORKSPACE if "{{$.workspace" in REFUSED[name] else None
+    )
     with pytest.raises(InvalidInput) as raised:
         make_pipeline(file, {})
     assert str(raised.value) == f"{REFUSED[name]}, which is not compiled to Tekton"
     assert raised.value.hint
+
+
+def test_the_third_of_three_branches_runs_when_neither_of_the_others_does() -> None:
+    assert tasks("compared_with_three")["consume-3"]["when"] == [
+        {"input": "$(params.text)", "operator": "notin", "values": ["a"]},
+        {"input": "$(params.text)", "operator": "notin", "values": ["b"]},
+        {"input": "$(params.text)", "operator": "in", "values": ["c"]},
+    ]
+
+
+def test_a_part_of_a_value_is_refused() -> None:
+    file = compile_one(constructs.chain)
+    taken = file.spec["root"]["dag"]["tasks"]["produce"]["inputs"]["parameters"]["text"]
+    taken["parameterExpressionSelector"] = 'parseJson(string_value)["a"]'
+
+    with pytest.raises(InvalidInput, match="produce takes a part of a value"):
+        make_pipeline(file, {})
+
+
+def test_a_handler_that_does_not_ask_how_the_others_ended_runs_last_as_well() -> None:
+    spec = make_pipeline(compile_one(constructs.handled_without_status), {})["spec"]
+    assert [task["name"] for task in spec["tasks"]] == ["produce"]
+    assert [(task["name"], "params" in task) for task in spec["finally"]] == [("consume", False)]
+
+
+def test_a_nested_pipeline_is_its_tasks_with_its_defaults() -> None:
+    found = tasks("nested")
+    assert env(found["produce"]) == {"input_text": '"costs \\u00245"'}
+    assert found["consume"]["params"] == [{"name": "text", "value": "$(tasks.produce.results.text)"}]
+
+
+def test_kfp_need_not_be_installed_into_the_step_image() -> None:
+    assert step(tasks("installing_kfp")["install-kfp-only"])["args"][2] == "install_kfp_only"
+
+
+def test_images_of_several_tasks_are_told_to_tekton_chains_in_pairs() -> None:
+    assert {
+        one["name"]: one["value"] for one in make_pipeline(compile_one(constructs.drawn_twice), {})["spec"]["results"]
+    } == {
+        "draw-IMAGE_URL": "$(tasks.draw.results.IMAGE_URL)",
+        "draw-IMAGE_DIGEST": "$(tasks.draw.results.IMAGE_DIGEST)",
+        "draw-2-IMAGE_URL": "$(tasks.draw-2.results.IMAGE_URL)",
+        "draw-2-IMAGE_DIGEST": "$(tasks.draw-2.results.IMAGE_DIGEST)",
+    }
+
+
+def test_volumes_that_share_a_name_are_all_there_and_a_claim_is_mounted_as_often_as_it_is_wanted() -> None:
+    task = tasks("volumes_of_one_name")["consume"]
+    assert task["taskSpec"]["volumes"] == [
+        {"name": "tmp", "configMap": {"name": "tmp"}},
+        {"name": "tmp-2", "secret": {"secretName": "tmp"}},
+        {"name": "team-example-ca", "secret": {"secretName": "team.example-ca"}},
+        {"name": "claim", "persistentVolumeClaim": {"claimName": "claim"}},
+        {"name": "tmp-3", "emptyDir": {}},
+        {"name": "other", "emptyDir": {}},
+        {"name": "tmp-4", "emptyDir": {}},
+    ]
+    assert [(one["name"], one["mountPath"], one.get("subPath")) for one in step(task)["volumeMounts"]] == [
+        ("tmp", "/etc/a", None),
+        ("tmp-2", "/etc/b", None),
+        ("team-example-ca", "/etc/c", None),
+        ("claim", "/data/third", "a"),
+        ("claim", "/data/fourth", "b"),
+        ("tmp-3", "/data/first", None),
+        ("other", "/data/second", None),
+        ("tmp-4", "/tmp", None),  # noqa: S108
+    ]
+
+
+def test_nodes_and_tolerations_are_of_the_types_that_kubernetes_takes() -> None:
+    (special,) = make_run(compile_one(constructs.placed), {})["spec"]["taskRunSpecs"]
+    assert special["podTemplate"]["nodeSelector"] == {"disk": "fast"}
+    assert special["podTemplate"]["tolerations"] == [
+        {"key": "slow", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}
+    ]
+
+
+def test_a_volume_of_which_nobody_says_how_it_is_shared_is_for_one_node() -> None:
+    config = dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="2Gi"))
+    (made,) = make_run(compile_one(constructs.worked, pipeline_config=config), {})["spec"]["workspaces"]
+    assert made["volumeClaimTemplate"]["spec"]["accessModes"] == ["ReadWriteOnce"]

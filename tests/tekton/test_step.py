@@ -126,6 +126,12 @@ def test_an_input_can_be_the_time(place: Path) -> None:
     assert run("when", place, "began")["Output"].endswith("Z")
 
 
+def test_an_input_without_default_that_is_not_given_is_named(place: Path) -> None:
+    given = {name: value for name, value in VALUES.items() if name != "count"}
+    with pytest.raises(InvalidInput, match="the component needs the input count"):
+        run("echo", place, **variables(**given))
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

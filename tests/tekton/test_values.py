@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -78,6 +79,10 @@ def test_what_was_typed_into_a_console_is_refused_where_it_has_a_dollar() -> Non
         ("{}", "LIST"),
         ("[]", "STRUCT"),
         ("", "STRUCT"),
+        ("NaN", "NUMBER_DOUBLE"),
+        ("1e999", "NUMBER_DOUBLE"),
+        ("[-Infinity]", "LIST"),
+        ("[" * 100_000, "LIST"),
     ],
 )
 def test_a_text_that_is_no_value_of_its_type_is_refused_by_name(text: str, kind: str) -> None:
@@ -98,6 +103,19 @@ def test_the_longest_text_fits_into_a_variable_of_linux() -> None:
 def test_half_a_character_is_refused_by_name() -> None:
     with pytest.raises(InvalidInput, match="the parameter spec holds a character that is none"):
         encode("\ud800", "the parameter spec")
+
+
+def _nest(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf], {"a": math.nan}, _nest(100_000), {"a": object()}])
+def test_what_json_cannot_say_is_refused_by_name(value: object) -> None:
+    with pytest.raises(InvalidInput, match="the output score is no value of JSON: "):
+        encode(value, "the output score")
 
 
 def test_a_json_string_that_somebody_else_wrote_is_read_as_one() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from modelcar.errors import InvalidInput
 from modelcar_pipelines.condition import Condition
@@ -88,6 +88,10 @@ class Task:
     retries: int
     backs_off: bool
 
+    def constants(self) -> Iterator[tuple[str, Constant]]:
+        """Inputs whose values stand in the pipeline."""
+        yield from ((name, source) for name, source in self.inputs.items() if isinstance(source, Constant))
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -109,7 +113,7 @@ class _Group:
     scope: Mapping[str, Source]
     when: tuple[Comparison, ...] = ()
     after: tuple[str, ...] = ()
-    where: Literal["root", "handled", "group"] = "root"
+    inner: bool = False
 
 
 def flatten(file: PipelineFile) -> Graph:
@@ -158,14 +162,35 @@ def _walk(component: Mapping[str, Any], components: Mapping[str, Any], group: _G
         if "dag" in inner:
             if last:
                 raise refuse(name, "is a group of tasks that runs last")
-            made = list(_walk(inner, components, replace(here, scope=inputs, where="group")))
+            made = list(_walk(inner, components, replace(here, scope=_scope(inner, inputs), inner=True)))
             yield from made
             ends[name] = tuple(one.name for one, _ in made)
         else:
-            if last and group.where != "root":
-                raise refuse(name, "runs after a part of the pipeline, whatever happened there")
+            if last and (group.inner or not _is_exit_handler(name, tasks)):
+                raise refuse(
+                    name,
+                    "runs after a part of the pipeline, whatever happened there",
+                    "Put all other tasks into one dsl.ExitHandler.",
+                )
             yield _make_task(name, task, inner, inputs, here), last
             ends[name] = (name,)
+
+
+def _is_exit_handler(name: str, tasks: Mapping[str, Any]) -> bool:
+    """Whether a task runs after all the others, which are in one group of their own: Tekton's `finally`."""
+    others = [one for one in tasks if one != name]
+    return (
+        tasks[name].get("dependentTasks") == others
+        and len(others) == 1
+        and tasks[others[0]]["componentRef"]["name"].startswith("comp-exit-handler-")
+    )
+
+
+def _scope(group: Mapping[str, Any], given: Mapping[str, Source]) -> dict[str, Source]:
+    """What the tasks of a group can take: what it is given, and for the rest the defaults of a nested pipeline."""
+    declared = group.get("inputDefinitions", {}).get("parameters", {})
+    defaults = {name: Constant(one["defaultValue"]) for name, one in declared.items() if "defaultValue" in one}
+    return {**defaults, **given}
 
 
 def _make_task(
@@ -206,6 +231,8 @@ def _source(task: str, given: Mapping[str, Any], scope: Mapping[str, Source]) ->
     """Where the value of an input comes from."""
     match given:
         case {"componentInputParameter": str(name)} if not given.get("parameterExpressionSelector"):
+            if name not in scope:
+                raise refuse(task, f"takes {name}, which is left out and has no default", "Give it a default.")
             return scope[name]
         case {"taskOutputParameter": {"producerTask": str(producer), "outputParameterKey": str(key)}}:
             return FromResult(producer, key)

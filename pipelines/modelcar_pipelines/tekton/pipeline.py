@@ -5,15 +5,14 @@ Source: https://tekton.dev/docs/pipelines/pipelines/ and https://tekton.dev/docs
 
 from __future__ import annotations
 
-import importlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from modelcar.errors import InvalidInput
 from modelcar.steps.ended import FAILURE, PIPELINE_RUN
-from modelcar_pipelines.local_components import python_component
 from modelcar_pipelines.parameters import Parameter, pipeline_parameters
 from modelcar_pipelines.pipeline_file import PipelineFile
+from modelcar_pipelines.tekton.command import NOW, refuse_dollar, write_words
 from modelcar_pipelines.tekton.graph import (
     Comparison,
     Constant,
@@ -34,8 +33,8 @@ API_VERSION: Final = "tekton.dev/v1"
 WORKSPACE: Final = "workspace"
 """The workspace of pipelines that have one."""
 _WORKSPACE_PATH: Final = "{{$.workspace_path}}"
-NOW: Final = "{{$.pipeline_job_create_time_utc}}"
-"""Tekton does not tell a step when its run was made; the step takes the time when it begins, which is near."""
+_RESULT: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*(?<![-_.])")
+"""Names of results that Tekton takes."""
 RUN_PARAMETER: Final = "pipeline-run"
 """The parameter with the run's name; no input of a component can be called that."""
 _SECURITY: Final = {
@@ -62,8 +61,10 @@ def make_pipeline(file: PipelineFile, results: Mapping[str, tuple[str, str]]) ->
     info = file.spec["pipelineInfo"]
     images = [task for task in graph.tasks if _gives_image(task)]
     given = {name: f"$(tasks.{task}.results.{key})" for name, (task, key) in results.items()}
-    for task in images[:1]:
-        given |= {name: f"$(tasks.{task.name}.results.{name})" for name in (IMAGE_URL, IMAGE_DIGEST)}
+    for task in images:
+        # Chains pairs results of which both names begin alike.
+        prefix = f"{task.name}-" if len(images) > 1 else ""
+        given |= {f"{prefix}{name}": f"$(tasks.{task.name}.results.{name})" for name in (IMAGE_URL, IMAGE_DIGEST)}
     writer = _TaskWriter(file, graph)
     return {
         "apiVersion": API_VERSION,
@@ -144,15 +145,15 @@ class _TaskWriter:
                 task.name, "has an image that is known only when it runs", "Write the image into the pipeline."
             )
         inputs = {INPUT + name: f"$(params.{name})" for name in task.inputs if name in handed}
-        inputs |= {INPUT + name: _constant(task, name, one.value) for name, one in _constants(task) if one.value != NOW}
+        inputs |= {INPUT + name: _constant(task, name, one.value) for name, one in task.constants() if one.value != NOW}
         if RUN_PARAMETER in handed:
             inputs[PIPELINE_RUN] = f"$(params.{RUN_PARAMETER})"
-        own = [{"name": one["name"], "value": _refuse_dollar(task, one["value"])} for one in container.get("env", ())]
+        own = [{"name": one["name"], "value": refuse_dollar(task, one["value"])} for one in container.get("env", ())]
         return {
             "name": "run",
             "image": container["image"],
             "command": ["python3", "-m", "modelcar_tekton"],
-            "args": _words(task, container),
+            "args": write_words(task, container),
             **_when_there_is(
                 "env", [*({"name": name, "value": text} for name, text in inputs.items()), *own, *around.env]
             ),
@@ -176,6 +177,8 @@ def _parameter(one: Parameter) -> dict[str, Any]:
     description = f"{one.description}{'' if one.type == 'STRING' else ' As JSON.'}".strip()
     if one.optional and one.default is None:
         raise refuse(f"the parameter {one.name}", "may be left out and has no default", "Give it a default.")
+    if "{{$" in str(one.default):
+        raise refuse(f"the parameter {one.name}", f"has the default {one.default}", "Put that into a task's input.")
     default = {"default": encode(one.default, f"the default of {one.name}")} if one.optional else {}
     return {"name": one.name, "type": "string", **_when_there_is("description", description), **default}
 
@@ -201,17 +204,17 @@ def _variable(source: Source) -> str:
             return encode(value, "a value")
 
 
-def _constants(task: Task) -> Iterator[tuple[str, Constant]]:
-    yield from ((name, source) for name, source in task.inputs.items() if isinstance(source, Constant))
-
-
 def _constant(task: Task, name: str, value: Any) -> str:
     """The text of a value that stands in the pipeline."""
-    if isinstance(value, str) and value.startswith(_WORKSPACE_PATH):
-        return f"$(workspaces.{WORKSPACE}.path){_constant(task, name, value.removeprefix(_WORKSPACE_PATH))}"
-    if "{{$" in str(value):
+    behind = value.removeprefix(_WORKSPACE_PATH) if isinstance(value, str) else value
+    if "{{$" in str(behind):
         raise refuse(task.name, f"takes {value}", "Hand on a parameter of the pipeline instead.")
-    return encode(value, f"{name} of {task.name}")
+    text = encode(behind, f"{name} of {task.name}")
+    if behind == value:
+        return text
+    if text != behind:
+        raise refuse(task.name, f"takes the path {value}", "Let it have letters, digits, dots and dashes only.")
+    return f"$(workspaces.{WORKSPACE}.path){text}"
 
 
 def _find_volume_users(graph: Graph) -> set[str]:
@@ -222,7 +225,7 @@ def _find_volume_users(graph: Graph) -> set[str]:
     found = {
         task.name
         for task in (*graph.tasks, *graph.last)
-        if any(str(one.value).startswith(_WORKSPACE_PATH) for _, one in _constants(task))
+        if any(str(one.value).startswith(_WORKSPACE_PATH) for _, one in task.constants())
     }
     for task in (*graph.tasks, *graph.last):  # each behind those that it takes something of
         if found & {source.task for source in task.inputs.values() if isinstance(source, FromResult)}:
@@ -244,6 +247,8 @@ def _when(one: Comparison) -> dict[str, Any]:
 def _results(task: Task) -> Iterator[dict[str, str]]:
     outputs = task.component.get("outputDefinitions", {})
     for name, one in outputs.get("parameters", {}).items():
+        if name in (IMAGE_URL, IMAGE_DIGEST, FAILURE) or not _RESULT.fullmatch(name):
+            raise refuse(task.name, f"gives {name}", "Call it something else, with a letter or a digit at its end.")
         yield {"name": name, **_when_there_is("description", one.get("description", ""))}
     if _gives_image(task):
         yield {"name": IMAGE_URL, "description": "The image without its digest, for Tekton Chains."}
@@ -253,39 +258,10 @@ def _results(task: Task) -> Iterator[dict[str, str]]:
 
 def _gives_image(task: Task) -> bool:
     artifacts = task.component.get("outputDefinitions", {}).get("artifacts", {})
-    return any(one.get("artifactType", {}).get("schemaTitle") == "system.Model" for one in artifacts.values())
-
-
-def _words(task: Task, container: Mapping[str, Any]) -> list[str]:
-    """What the step runs: a component of the image by its name, another one by its source."""
-    words = [word for name, one in _constants(task) if one.value == NOW for word in ("--now", name)]
-    try:
-        component = python_component(task.name, [*container.get("command", []), *container.get("args", [])])
-    except InvalidInput as error:
-        raise refuse(task.name, "is no Python function but a container", "Make it a Python component.") from error
-    installed = f"modelcar_components.{component.function}"
-    if _is_source_of(installed, component.source):
-        return [*words, installed]
-    return [*words, "--source", _refuse_dollar(task, component.source), component.function]
-
-
-def _is_source_of(module: str, source: str) -> bool:
-    """Whether a component that the step image has is the one that the pipeline brings along."""
-    from kfp.dsl.component_factory import _get_function_source_definition
-
-    try:
-        function = getattr(importlib.import_module(module), module.rpartition(".")[2]).python_func
-    except (ImportError, AttributeError):
-        return False
-    return source.strip().endswith(str(_get_function_source_definition(function)).strip())
-
-
-def _refuse_dollar(task: Task, text: str) -> str:
-    if "$" in text:
-        raise refuse(
-            task.name, "has a $ in its source or its variables", "Tekton would replace it; write \\x24, or chr(36)."
-        )
-    return text
+    models = [name for name, one in artifacts.items() if one["artifactType"].get("schemaTitle") == "system.Model"]
+    if len(models) > 1:
+        raise refuse(task.name, f"gives {len(models)} models ({', '.join(models)})", "Give each by a task of its own.")
+    return bool(models)
 
 
 def _resources(given: Mapping[str, Any]) -> dict[str, Any]:

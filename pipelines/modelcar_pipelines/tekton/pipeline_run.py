@@ -74,5 +74,5 @@ def _workspaces(file: PipelineFile) -> dict[str, Any]:
     if not wanted:
         return {}
     patch = wanted.get("kubernetes", {}).get("pvcSpecPatch", {})
-    claim = {**patch, "resources": {"requests": {"storage": wanted["size"]}}}
+    claim = {"accessModes": ["ReadWriteOnce"], **patch, "resources": {"requests": {"storage": wanted["size"]}}}
     return {"workspaces": [{"name": WORKSPACE, "volumeClaimTemplate": {"spec": claim}}]}

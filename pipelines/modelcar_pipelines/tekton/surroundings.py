@@ -5,8 +5,9 @@ Source: https://github.com/kubeflow/pipelines/blob/master/kubernetes_platform/pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Final
 
 from modelcar_pipelines.tekton.graph import refuse
@@ -50,10 +51,11 @@ class Surroundings:
 
     def with_scratch(self) -> Surroundings:
         """The same with a directory that can be written to, which is the only one: the image is read-only."""
-        if any(mount["mountPath"] == SCRATCH for mount in self.mounts):
+        if any(mount["mountPath"].rstrip("/") == SCRATCH for mount in self.mounts):
             return self
-        volumes = (*self.volumes, {"name": "tmp", "emptyDir": {}})
-        return replace(self, volumes=volumes, mounts=(*self.mounts, {"name": "tmp", "mountPath": SCRATCH}))
+        name = _name_volume("tmp", [one["name"] for one in self.volumes])
+        volumes = (*self.volumes, {"name": name, "emptyDir": {}})
+        return replace(self, volumes=volumes, mounts=(*self.mounts, {"name": name, "mountPath": SCRATCH}))
 
 
 def read_surroundings(task: str, config: Mapping[str, Any]) -> Surroundings:
@@ -69,9 +71,9 @@ def read_surroundings(task: str, config: Mapping[str, Any]) -> Surroundings:
     unknown = sorted(set(config) - _KNOWN)
     if unknown:
         raise refuse(task, f"has {unknown[0]}")
-    volumes = dict(_volumes(task, config))
-    node_selector = config.get("nodeSelector", {}).get("labels", {})
-    tolerations = config.get("tolerations", [])
+    volumes, mounts = _mount_all(_volumes(task, config))
+    node_selector = _read_node_selector(task, config.get("nodeSelector", {}))
+    tolerations = [_read_toleration(task, one) for one in config.get("tolerations", ())]
     template = {
         **({"nodeSelector": node_selector} if node_selector else {}),
         **({"tolerations": tolerations} if tolerations else {}),
@@ -79,8 +81,8 @@ def read_surroundings(task: str, config: Mapping[str, Any]) -> Surroundings:
     deadline = config.get("activeDeadlineSeconds")
     return Surroundings(
         tuple(_variables(task, config)),
-        tuple({"name": name, **what} for name, (what, _) in volumes.items()),
-        tuple({"name": name, **mount} for name, (_, mount) in volumes.items()),
+        volumes,
+        mounts,
         int(deadline) if deadline is not None else None,
         tuple(_constant(task, one, "secretName") for one in config.get("imagePullSecret", ())),
         template,
@@ -98,20 +100,58 @@ def _variables(task: str, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]
                 yield {"name": pair["envVar"], "valueFrom": {reference: source}}
 
 
-def _volumes(task: str, config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
-    """Name, and what the pod and the container say of it."""
+_Objects = tuple[Mapping[str, Any], ...]
+
+
+def _mount_all(wanted: Iterable[tuple[str, dict[str, Any], dict[str, Any]]]) -> tuple[_Objects, _Objects]:
+    """Volumes and mounts; what is mounted twice is one volume, what only shares a name is two, as are empty ones."""
+    volumes: dict[str, dict[str, Any]] = {}
+    mounts: list[dict[str, Any]] = []
+    for wish, what, mount in wanted:
+        known = (name for name, one in volumes.items() if one == what and "emptyDir" not in what)
+        name = next(known, None) or _name_volume(wish, volumes)
+        volumes[name] = what
+        mounts.append({"name": name, **mount})
+    return tuple({"name": name, **what} for name, what in volumes.items()), tuple(mounts)
+
+
+def _name_volume(wish: str, taken: Container[str]) -> str:
+    """A name for a volume that none has: like what is in it, which may have dots and be longer."""
+    stem = wish.replace(".", "-")[:58].rstrip("-")
+    return next(name for number in count(1) if (name := stem if number == 1 else f"{stem}-{number}") not in taken)
+
+
+def _read_node_selector(task: str, given: Mapping[str, Any]) -> Mapping[str, str]:
+    match given.get("nodeSelectorJson"):
+        case None:
+            labels: Mapping[str, str] = given.get("labels", {})
+            return labels
+        case {"runtimeValue": {"constant": dict(constant)}}:
+            return constant
+    raise refuse(task, "takes a node selector that is known only when it runs", "Write it into the pipeline.")
+
+
+def _read_toleration(task: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "tolerationJson" in given:
+        raise refuse(task, "takes a toleration that is known only when it runs", "Write it into the pipeline.")
+    seconds = given.get("tolerationSeconds")  # a text there: JSON has no whole numbers of 64 bits
+    return {**given, "tolerationSeconds": int(seconds)} if seconds is not None else given
+
+
+def _volumes(task: str, config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """A name like it, and what the pod and the container say of it."""
     for one in config.get("configMapAsVolume", ()):
         name = _constant(task, one, "configMapName")
-        yield name, ({"configMap": {"name": name, **_optional(one)}}, _mount(one))
+        yield name, {"configMap": {"name": name, **_optional(one)}}, _mount(one)
     for one in config.get("secretAsVolume", ()):
         name = _constant(task, one, "secretName")
-        yield name, ({"secret": {"secretName": name, **_optional(one)}}, _mount(one))
+        yield name, {"secret": {"secretName": name, **_optional(one)}}, _mount(one)
     for one in config.get("pvcMount", ()):
         name = _constant(task, one, "constant") if "constant" in one else _constant(task, one, "pvcName")
-        yield name, ({"persistentVolumeClaim": {"claimName": name}}, _mount(one))
+        yield name, {"persistentVolumeClaim": {"claimName": name}}, _mount(one)
     for one in config.get("emptyDirMounts", ()):
-        what = {key: one[short] for key, short in (("medium", "medium"), ("sizeLimit", "sizeLimit")) if one.get(short)}
-        yield one["volumeName"], ({"emptyDir": what}, _mount(one))
+        what = {key: one[key] for key in ("medium", "sizeLimit") if one.get(key)}
+        yield one["volumeName"], {"emptyDir": what}, _mount(one)
 
 
 def _mount(one: Mapping[str, Any]) -> dict[str, Any]:
