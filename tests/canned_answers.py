@@ -36,6 +36,7 @@ class Canned:
         by_path: By the path without its query; goes before `answers`.
         asked: Method and path of each request.
         authorizations: The Authorization header of each request, or None.
+        bodies: Of each request.
     """
 
     url: str = ""
@@ -43,6 +44,7 @@ class Canned:
     by_path: dict[str, Answer] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     def next(self, path: str) -> Answer:
         named = self.by_path.get(path.partition("?")[0])
@@ -60,7 +62,7 @@ def serve_answers(*answers: Answer, certificate: Path | None = None, **by_path: 
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            canned.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             canned.asked.append(f"{self.command} {self.path}")
             canned.authorizations.append(self.headers["Authorization"])
             answer = canned.next(self.path)

@@ -191,7 +191,7 @@ class PipelineServerError(PromotionError):
 
 
 class PipelineServerNotFound(PipelineServerError):
-    """No pipeline server is named, and none can be found in the namespace."""
+    """No pipeline server is named and none can be found in the namespace; or there is no cluster to ask."""
 
     exit_code = 2
 

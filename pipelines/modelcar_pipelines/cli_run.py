@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("name")
 @parameter_options
-@click.option("--wait", is_flag=True, help="Follow the run's steps to its end; the exit code is the run's.")
+@click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="Follow the run's steps to its end; the exit code is the run's. Only Tekton's runs are followed anyway.",
+)
 @click.option("--local", is_flag=True, help="Run it in processes of this machine, without a server.")
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="With --local: where the run writes.")
 @click.option("--run-name", help="What people call the run.")
@@ -42,7 +46,7 @@ def run_command(
     *,
     specs: tuple[Path, ...],
     pairs: tuple[str, ...],
-    wait: bool,
+    wait: bool | None,
     local: bool,
     directory: Path | None,
     run_name: str | None,
@@ -71,7 +75,7 @@ def run_command(
         return
     if directory is not None or image is not None:
         raise click.UsageError("--dir and --image go with --local; upload takes --image, too.")
-    _run_on_server(name, specs, pairs, wait=wait, run_name=run_name, as_json=as_json, **where)
+    _run_on_server(name, specs, pairs, wait=bool(wait), run_name=run_name, as_json=as_json, **where)
 
 
 def _run_on_server(

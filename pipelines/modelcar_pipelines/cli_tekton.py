@@ -15,21 +15,23 @@ if TYPE_CHECKING:
 
 
 def run_on_tekton(
-    name: str, specs: tuple[Path, ...], pairs: tuple[str, ...], *, wait: bool, dry_run: bool, **where: Any
+    name: str, specs: tuple[Path, ...], pairs: tuple[str, ...], *, wait: bool | None, dry_run: bool, **where: Any
 ) -> None:
-    """Start a PipelineRun, and follow it if that is wanted; or print it.
+    """Start a PipelineRun, and follow it unless that is not wanted; or print it.
 
     Args:
         name: Of the pipeline.
         specs: Files.
         pairs: `NAME=VALUE`.
-        wait: Whether to follow the run; the exit code is the run's.
+        wait: False starts the run only; else it is followed, and the exit code is the run's.
         dry_run: Whether to print it only.
         where: The options of a pipeline server; of these, Tekton takes the namespace.
     """
     namespace = where.pop("namespace")
     if any(value is not None for value in where.values()):
         raise click.UsageError("--tekton takes no pipeline server; --namespace and the kubeconfig say where.")
+    if dry_run and wait is not None:
+        raise click.UsageError("--dry-run starts nothing to wait for; it goes without --wait and --no-wait.")
     from modelcar_pipelines.arguments import check_promotion, gather
     from modelcar_pipelines.catalog import compile_pipeline
     from modelcar_pipelines.tekton.files import check_compiled
@@ -42,16 +44,17 @@ def run_on_tekton(
     check_promotion(file.spec, values)
     run = make_run(file, values)
     if dry_run:
-        click.echo(write_manifest(run), nl=False)
+        placed = {"metadata": {**run["metadata"], "namespace": namespace}} if namespace else {}
+        click.echo(write_manifest(run | placed), nl=False)
         return
     from modelcar_pipelines.cluster import find_cluster
     from modelcar_pipelines.tekton.runs import start_run
 
-    cluster = find_cluster(os.environ)
+    cluster = find_cluster(os.environ, instead="--dry-run prints the run without asking a cluster.")
     namespace = namespace or cluster.namespace
     started = start_run(cluster, namespace, run)
     click.echo(f"{started} in namespace {namespace}", err=True)
-    if not wait:
+    if wait is False:
         click.echo(started)
         return
     outcome = _follow(cluster, namespace, started)

@@ -25,7 +25,7 @@ from modelcar_pipelines.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 _KUBECONFIG: Final = Path(".kube/config")
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 _LIMITS: Final = {"_request_timeout": (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)}
-_UNNAMED: Final = "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT"
+_NAME_SERVER: Final = "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT to do without."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Cluster:
         inside: Whether this is a pod of it, so that its services can be reached.
         token: That people are known by in it; empty when they are known otherwise. Not in its `repr`.
         client: A `kubernetes.client.ApiClient`.
+        instead: A sentence for errors: how people do without a cluster.
     """
 
     url: str
@@ -45,6 +46,7 @@ class Cluster:
     inside: bool
     token: str = field(repr=False)
     client: Any = field(repr=False)
+    instead: str
 
     def list_objects(
         self, group: str, version: str, namespace: str, plural: str, *, label_selector: str = ""
@@ -128,7 +130,7 @@ class Cluster:
             role = "edit" if verb == "create" else "view"
             return PipelineServerAccessDenied(
                 f"the cluster at {self.url} does not let you {verb} {plural}.{group} in namespace {namespace} (403)",
-                hint=f"Check the namespace and ask for the role {role} in it. {_UNNAMED} to do without.",
+                hint=f"Check the namespace and ask for the role {role} in it. {self.instead}",
             )
         if error.status in (400, 422) and verb == "create":
             return InvalidInput(f"the cluster at {self.url} refuses this: {_read_message(error)}")
@@ -150,7 +152,7 @@ class Cluster:
                 )
         return PipelineServerError(
             f"the cluster at {self.url} cannot be reached: {find_reason(error)}",
-            hint=f"Check the kubeconfig, and that you may reach the cluster from here. {_UNNAMED} to do without.",
+            hint=f"Check the kubeconfig, and that you may reach the cluster from here. {self.instead}",
             retryable=True,
         )
 
@@ -173,28 +175,29 @@ def _read_message(error: Any) -> str:
         return str(error.reason)
 
 
-def find_cluster(env: Mapping[str, str]) -> Cluster:
+def find_cluster(env: Mapping[str, str], *, instead: str = _NAME_SERVER) -> Cluster:
     """The cluster to ask; nothing is sent.
 
     Args:
         env: A kubeconfig that `KUBECONFIG` names goes first, then the pod that this is, then `~/.kube/config`.
+        instead: A sentence for errors: how people do without a cluster.
 
     Raises:
         PipelineServerNotFound: There is none.
         InvalidInput: The kubeconfig cannot be used.
     """
-    if not env.get("KUBECONFIG") and (pod := _find_pod(env)) is not None:
+    if not env.get("KUBECONFIG") and (pod := _find_pod(env, instead)) is not None:
         return pod
     named = env.get("KUBECONFIG") or str(Path(env.get("HOME") or Path.home()) / _KUBECONFIG)
     if not any(Path(one).expanduser().is_file() for one in named.split(":") if one):
         raise PipelineServerNotFound(
-            f"no pipeline server is named, and there is no cluster to ask: no kubeconfig at {named}",
-            hint=f"{_UNNAMED}, or log in to the cluster with oc login.",
+            f"there is no cluster to ask: no kubeconfig at {named}",
+            hint=f"Log in to the cluster with oc login. {instead}",
         )
-    return _read_kubeconfig(named)
+    return _read_kubeconfig(named, instead)
 
 
-def _find_pod(env: Mapping[str, str]) -> Cluster | None:
+def _find_pod(env: Mapping[str, str], instead: str) -> Cluster | None:
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.incluster_config import InClusterConfigLoader
@@ -207,10 +210,10 @@ def _find_pod(env: Mapping[str, str]) -> Cluster | None:
         namespace = mounted.with_name("namespace").read_text().strip()
     except (ConfigException, OSError):
         return None
-    return _make_cluster(configuration, namespace, inside=True)
+    return _make_cluster(configuration, namespace, instead, inside=True)
 
 
-def _read_kubeconfig(named: str) -> Cluster:
+def _read_kubeconfig(named: str, instead: str) -> Cluster:
     import yaml  # type: ignore[import-untyped]
     from kubernetes import config
     from kubernetes.client import Configuration
@@ -225,20 +228,20 @@ def _read_kubeconfig(named: str) -> Cluster:
         # Other texts of it, and YAML's, may quote what a program printed or the file holds: tokens.
         text = str(error)
         detail = f": {text}" if text.startswith("Invalid kube-config file. ") else ""
-        raise _describe_kubeconfig(named, detail.replace("Invalid kube-config file. ", "")) from error
+        raise _describe_kubeconfig(named, detail.replace("Invalid kube-config file. ", ""), instead) from error
     except (yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise _describe_kubeconfig(named, ": it does not parse as one") from error
-    return _make_cluster(configuration, namespace, inside=False)
+        raise _describe_kubeconfig(named, ": it does not parse as one", instead) from error
+    return _make_cluster(configuration, namespace, instead, inside=False)
 
 
-def _describe_kubeconfig(named: str, detail: str) -> InvalidInput:
+def _describe_kubeconfig(named: str, detail: str, instead: str) -> InvalidInput:
     return InvalidInput(
         f"the kubeconfig {named} cannot be used{detail}",
-        hint=f"Log in to the cluster again, with oc login. {_UNNAMED} to do without.",
+        hint=f"Log in to the cluster again, with oc login. {instead}",
     )
 
 
-def _make_cluster(configuration: Any, namespace: str, *, inside: bool) -> Cluster:
+def _make_cluster(configuration: Any, namespace: str, instead: str, *, inside: bool) -> Cluster:
     from kubernetes.client import ApiClient
 
     configuration.retries = False
@@ -247,4 +250,4 @@ def _make_cluster(configuration: Any, namespace: str, *, inside: bool) -> Cluste
         configuration.proxy, configuration.proxy_headers = proxy.url, dict(proxy.headers)
     scheme, _, token = (configuration.api_key.get("authorization") or "").partition(" ")
     known = token.strip() if scheme.lower() == "bearer" else ""
-    return Cluster(configuration.host, namespace, inside, known, ApiClient(configuration))
+    return Cluster(configuration.host, namespace, inside, known, ApiClient(configuration), instead)

@@ -81,8 +81,8 @@ def servers(*names: str) -> Answer:
 CONNECTING = {
     "no server is named": Case(
         ("list",),
-        "no pipeline server is named, and there is no cluster to ask: no kubeconfig at HOME/.kube/config",
-        f"{NAMED}, or log in to the cluster with oc login.",
+        "there is no cluster to ask: no kubeconfig at HOME/.kube/config",
+        f"Log in to the cluster with oc login. {NAMED} to do without.",
         env={"KF_PIPELINES_ENDPOINT": ""},
     ),
     "no address": Case(

@@ -274,11 +274,10 @@ def test_a_cluster_behind_an_unknown_ca(tmp_path: Path, certificate: Path) -> No
 def test_no_kubeconfig_and_no_pod(tmp_path: Path) -> None:
     with pytest.raises(PipelineServerNotFound) as raised:
         connect(env={"HOME": str(tmp_path)})
-    assert str(raised.value) == (
-        f"no pipeline server is named, and there is no cluster to ask: no kubeconfig at {tmp_path}/.kube/config"
-    )
+    assert str(raised.value) == (f"there is no cluster to ask: no kubeconfig at {tmp_path}/.kube/config")
     assert raised.value.hint == (
-        "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT, or log in to the cluster with oc login."
+        "Log in to the cluster with oc login. "
+        "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT to do without."
     )
 
 

@@ -82,15 +82,16 @@ modelRegistry:
 inferenceService:
   repository: {self.git_url}
   path: {service}.yaml
+  branch: {service}
   name: {service}
 {more}"""
 
     def manifest(self, service: str) -> str:
-        return _gitea("GET", f"repos/{self.repository}/raw/{service}.yaml?ref=main").text
+        return _gitea("GET", f"repos/{self.repository}/raw/{service}.yaml?ref={service}").text
 
     def commits(self, service: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = _gitea(
-            "GET", f"repos/{self.repository}/commits?path={service}.yaml&sha=main"
+            "GET", f"repos/{self.repository}/commits?path={service}.yaml&sha={service}"
         ).json()
         return found
 
@@ -131,7 +132,7 @@ def real_place(directory: Path, services: tuple[str, ...], namespace: str) -> It
 
     Args:
         directory: For the sandbox.
-        services: A manifest for each.
+        services: Each has a manifest in a branch of its own, and an OCI repository in which nothing is.
         namespace: Where the pods will run.
     """
     name = f"t{uuid.uuid4().hex[:8]}"
@@ -141,7 +142,10 @@ def real_place(directory: Path, services: tuple[str, ...], namespace: str) -> It
         _settings(core, sandbox, namespace),
         _repository(name, services, directory) as repository,
     ):
-        base_image = push_base_image(f"http://{os.environ['REAL_OCI_REGISTRY']}")
+        registry = f"http://{os.environ['REAL_OCI_REGISTRY']}"
+        base_image = push_base_image(registry)
+        for service in services:
+            assert requests.get(f"{registry}/v2/{name}/{service}/tags/list", timeout=30).status_code == 404
         yield RealPlace(name, sandbox, repository, base_image)
 
 
@@ -160,13 +164,11 @@ def _settings(core: client.CoreV1Api, sandbox: Sandbox, namespace: str) -> Itera
 
 @contextmanager
 def _repository(name: str, services: tuple[str, ...], directory: Path) -> Iterator[str]:
-    """A private repository with a manifest for each service."""
+    """A private repository with a branch for each service, which has its manifest."""
     user = os.environ["REAL_GITEA_USER"]
     _gitea("POST", "user/repos", {"name": name, "private": True, "default_branch": "main"})
     work = directory / "seed"
     work.mkdir()
-    for service in services:
-        (work / f"{service}.yaml").write_text(_manifest(service), encoding="utf-8")
     token = f"Authorization: token {os.environ['REAL_GITEA_TOKEN']}"
     env = {
         "PATH": os.environ["PATH"],
@@ -177,13 +179,18 @@ def _repository(name: str, services: tuple[str, ...], directory: Path) -> Iterat
         **{f"GIT_{role}_{what}": "dev@example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
     url = f"{os.environ['REAL_GITEA_URL']}/{user}/{name}.git"
-    for command in (
-        ["init", "-q", "-b", "main"],
-        ["add", "."],
-        ["commit", "-q", "-m", "Seed"],
-        ["push", "-q", url, "main"],
-    ):
-        subprocess.run(["git", *command], cwd=work, env=env, check=True)
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], cwd=work, env=env, check=True)
+
+    git("init", "-q", "-b", "main")
+    git("commit", "-q", "--allow-empty", "-m", "Begin")
+    for service in services:
+        git("switch", "-q", "-c", service, "main")
+        (work / f"{service}.yaml").write_text(_manifest(service), encoding="utf-8")
+        git("add", f"{service}.yaml")
+        git("commit", "-q", "-m", "Seed")
+    git("push", "-q", "--all", url)
     yield f"{user}/{name}"
     _gitea("DELETE", f"repos/{user}/{name}")
 

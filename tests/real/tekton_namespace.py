@@ -103,7 +103,11 @@ class TektonNamespace:
 
     def log(self, selector: str) -> str:
         """What pods printed."""
-        return self._kubectl("logs", "--selector", selector)
+        return self._kubectl("logs", "--tail=-1", "--selector", selector)
+
+    def would_create(self, file: Path) -> str:
+        """What the cluster, its admission included, says of an object that it is not to keep."""
+        return self._kubectl("create", "--dry-run=server", "-f", str(file))
 
     def _kubectl(self, *words: str, text: str = "") -> str:
         command = [f"{os.environ['REAL_BIN']}/kubectl", "--kubeconfig", os.environ["REAL_KUBECONFIG"]]

@@ -5,6 +5,7 @@ The runs are started by the command, a few at once, and each test looks at one o
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 from kubernetes import client, config
 
 from components.inputs import DIGEST
+from modelcar.quantities import format_bytes
 from modelcar_pipelines.connection import Server
 from modelcar_pipelines.runs import ENDED, list_runs
 from modelcar_sandbox.demo_data import write_demo_data
@@ -197,7 +199,7 @@ def test_a_promotion_leaves_image_version_commit_and_report(place: RealPlace, ru
     for step in ("Resolve", "Build and push", "Register", "Patch", "Report", "Report failures"):
         assert re.search(rf"✓ {step}  [0-9.]+ s", ended.told), ended.told
     assert re.search(
-        r"^(SUCCEEDED:| ) \S+ on main names the new image; Argo CD rolls it out\.$", ended.told, re.MULTILINE
+        r"^(SUCCEEDED:| ) \S+ on alpha names the new image; Argo CD rolls it out\.$", ended.told, re.MULTILINE
     )
     _check_promoted(place, "alpha")
     page = read_artifact(ended.run_id, "report-promotion", "page")
@@ -320,15 +322,24 @@ def test_kubeflow_tekton_and_the_command_end_in_the_same(
 ) -> None:
     (tmp_path / "sigma.yaml").write_text(place.spec("sigma"), encoding="utf-8")
     mine = {"HF_ENDPOINT": place.sandbox.hub_url, "MODELCAR_GIT_TOKEN": os.environ["REAL_GITEA_TOKEN"]}
-    promote = [COMMAND, "promote", "--plain-http", str(tmp_path / "sigma.yaml")]
+    promote = [COMMAND, "promote", "--plain-http", "--json", str(tmp_path / "sigma.yaml")]
     done = subprocess.run(promote, env={**os.environ, **mine}, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    for run in (runs["promote-model"], runs["workspace"], on_tekton["promote-model"], on_tekton["workspace"]):
-        run.result()
+    sent = format_bytes(json.loads(done.stdout)["push"]["bytes_uploaded"])
+    for pipeline in ("promote-model", "workspace"):
+        assert f", {sent} sent, " in read_artifact(runs[pipeline].result().run_id, "report-promotion", "page")
+        assert f", {sent} sent, " in _log_of_report(on_tekton[pipeline].result())
     end = place.end("sigma")
     assert f"@{DIGEST}" in end["manifest"]
     for service in ("alpha", "beta", "kappa", "omega"):
         assert place.end(service) == end, service
+
+
+def _log_of_report(done: subprocess.CompletedProcess[str]) -> str:
+    """What the run, which the command was first to name, printed as its report."""
+    name = done.stderr.partition(" ")[0]
+    namespace = open_namespace(os.environ["REAL_KFP_NAMESPACE"])
+    return namespace.log(f"tekton.dev/pipelineRun={name},tekton.dev/pipelineTask=report-promotion")
 
 
 def test_a_schedule_fires(place: RealPlace, runs: Runs, tmp_path: Path) -> None:

@@ -17,22 +17,18 @@ from kubernetes import client, config
 
 from components.inputs import COMMIT_HASH
 from modelcar_sandbox.sandbox import DEMO_MODEL
+from modelcar_tekton.values import encode
 from real.place import VARIABLES, RealPlace, real_place
+from real.tekton_namespace import COMPILED, TektonNamespace, new_namespace
 from real.tekton_namespace import VARIABLES as TEKTON_VARIABLES
-from real.tekton_namespace import TektonNamespace, new_namespace
+from tekton.hub_webhook import make_webhook
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1200)]
 
 COMMAND = str(Path(sys.executable).parent / "modelcar")
 SERVICES = ("alpha", "beta", "gamma", "delta")
 HOSTILE = 'costs $$5 or $(params.spec), says `it\'s` {{$}} "$(HOME)"'
-WEBHOOK = {
-    "event": {"action": "update", "scope": "repo.content"},
-    "repo": {"type": "model", "name": DEMO_MODEL, "private": False, "headSha": COMMIT_HASH},
-    "updatedRefs": [{"ref": "refs/heads/main", "oldSha": "0" * 40, "newSha": COMMIT_HASH}],
-    "webhook": {"id": "6390e855e30d9209411de93b", "version": 3},
-}
-"""As the Hub documents it: https://huggingface.co/docs/hub/webhooks."""
+WEBHOOK = make_webhook(DEMO_MODEL, COMMIT_HASH)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +64,8 @@ def test_a_promotion_that_was_made_is_not_made_again(
     end = place.end("alpha")
     again = run(namespace, tmp_path / "alpha.yaml")
     assert again.returncode == 0, again.stderr
+    assert re.search(r"^SKIPPED: ", again.stderr, re.MULTILINE), again.stderr
+    assert "Build and push" not in again.stderr  # so nothing can have been sent
     assert place.end("alpha") == end
     assert len(place.commits("alpha")) == 2
 
@@ -93,9 +91,7 @@ def test_a_model_that_is_not_there_is_told_with_the_way_out(
 def test_the_cron_jobs_job_starts_a_promotion(namespace: TektonNamespace, place: RealPlace, tmp_path: Path) -> None:
     namespace.apply_compiled(tmp_path, "schedule")
     api = config.new_client_from_config(os.environ["REAL_KUBECONFIG"])
-    text = place.spec("gamma").replace(
-        "  registeredModel:", f"  description: {json.dumps(HOSTILE)}\n  registeredModel:"
-    )
+    text = _describe(place.spec("gamma"))
     spec = {"metadata": {"name": "modelcar-promotion"}, "data": {"promotion.yaml": text}}
     client.CoreV1Api(api).create_namespaced_config_map(namespace.name, spec)
     before = {one["metadata"]["name"] for one in namespace.list("pipelineruns")}
@@ -135,10 +131,22 @@ def test_the_template_that_a_webhook_of_the_hub_fills_starts_a_promotion(
     for parameter in resource["spec"]["params"]:
         parameter["value"] = re.sub(r"\$\(tt\.params\.([a-z]+)\)", lambda found: values[found[1]], parameter["value"])
         if parameter["name"] == "spec":
-            parameter["value"] = place.spec("delta")
+            parameter["value"] = encode(_describe(place.spec("delta")), "the spec")
     ended = namespace.follow(namespace.start(resource))
     assert ended.outcome.state == "SUCCEEDED", ended.outcome
     assert f"Model-Commit: {COMMIT_HASH}" in place.commits("delta")[0]["commit"]["message"]
+    [version] = place.end("delta")["versions"]
+    assert version["description"] == HOSTILE
+
+
+def _describe(spec: str) -> str:
+    """The spec, with a description that Tekton, the kubelet and a shell would each read in a way of its own."""
+    return spec.replace("  registeredModel:", f"  description: {json.dumps(HOSTILE)}\n  registeredModel:")
+
+
+@pytest.mark.parametrize("sample", sorted((COMPILED / "samples").iterdir()), ids=lambda path: path.stem)
+def test_the_cluster_takes_the_sample_runs(namespace: TektonNamespace, sample: Path) -> None:
+    assert namespace.would_create(sample).startswith("pipelinerun.tekton.dev/promote-model")
 
 
 def _look_up(expression: str) -> str:

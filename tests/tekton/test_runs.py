@@ -101,7 +101,8 @@ def test_a_run_whose_first_answer_was_lost_is_made_once(canned: Canned, cluster:
     assert start_run(cluster, "team", RUN).startswith("promote-model-")
 
 
-def test_a_namespace_without_the_pipeline_is_told_with_the_way_out(cluster: Cluster) -> None:
+def test_a_namespace_without_the_pipeline_is_told_with_the_way_out(canned: Canned, cluster: Cluster) -> None:
+    canned.by_path[f"{BASE}/pipelines"] = Answer(200, {"items": []})
     with pytest.raises(InvalidInput, match="namespace team has no Pipeline promote-model of Tekton") as raised:
         start_run(cluster, "team", RUN)
     assert raised.value.hint == "Apply compiled/tekton with: oc apply -k compiled/tekton --namespace team"

@@ -42,9 +42,13 @@ _MOUNT: Final = "/etc/modelcar/promotion"
 _FILTER: Final = (
     f"header.canonical('X-Webhook-Secret').compareSecret('secret', '{WEBHOOK}') && "
     f"body.repo.type == 'model' && body.repo.name == '{SAMPLE_MODEL}' && "
-    "body.event.scope.startsWith('repo.content') && body.repo.headSha.matches('^[0-9a-f]{40}$')"
+    "body.event.scope.startsWith('repo.content') && body.updatedRefs.exists(ref, ref.ref == 'refs/heads/main') && "
+    "body.repo.headSha.matches('^[0-9a-f]{40}$')"
 )
-"""Whose call it is, and what of: new content of the model whose spec the template has, and a commit that is one."""
+"""Whose call it is, and what of: new content on the main branch of the model whose spec the template has.
+
+Tags and pull requests, which anybody may open, are new content, too.
+"""
 
 
 def schedule_objects(image: str) -> dict[Path, Mapping[str, Any]]:
@@ -53,7 +57,7 @@ def schedule_objects(image: str) -> dict[Path, Mapping[str, Any]]:
     Args:
         image: Of the steps, which has the command in it.
     """
-    command = ["modelcar", "pipeline", "run", PIPELINE, "--tekton", "--spec", f"{_MOUNT}/promotion.yaml"]
+    command = ["modelcar", "pipeline", "run", PIPELINE, "--tekton", "--no-wait", "--spec", f"{_MOUNT}/promotion.yaml"]
     container = {
         "name": "start",
         "image": image,

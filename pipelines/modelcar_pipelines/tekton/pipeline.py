@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Any, Final
 
 from modelcar.steps.ended import FAILURE, PIPELINE_RUN
@@ -71,10 +72,16 @@ def make_pipeline(file: PipelineFile, results: Mapping[str, tuple[str, str]]) ->
         "kind": "Pipeline",
         "metadata": {
             "name": info["name"],
-            "labels": {"app.kubernetes.io/name": info["name"], "app.kubernetes.io/part-of": "modelcar-pipelines"},
+            "labels": {
+                "app.kubernetes.io/name": info["name"],
+                "app.kubernetes.io/part-of": "modelcar-pipelines",
+                "app.kubernetes.io/version": version("modelcar-pipelines"),
+            },
             "annotations": {
                 "tekton.dev/displayName": info.get("displayName", info["name"]),
                 "tekton.dev/pipelines.minVersion": "0.53.0",
+                "tekton.dev/categories": "Build Tools, Deployment",
+                "tekton.dev/platforms": "linux/amd64",
                 "tekton.dev/tags": "image-build, machine-learning, modelcar",
             },
         },

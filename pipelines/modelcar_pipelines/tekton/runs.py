@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from modelcar.errors import InvalidInput, PromotionError
+from modelcar.errors import InvalidInput, PipelineServerAccessDenied, PromotionError
 from modelcar.steps.ended import FAILURE, read_failure
 from modelcar.steps.note import Note, find_note
 from modelcar_pipelines.cluster import Cluster
@@ -58,11 +58,16 @@ def start_run(cluster: Cluster, namespace: str, run: Mapping[str, Any]) -> str:
         run: As `make_run` makes it; it gets a name instead of the start of one, so that it is made once.
 
     Raises:
-        InvalidInput: The namespace has no such Pipeline, or the cluster refuses the run.
+        InvalidInput: The namespace has no such Pipeline, the cluster has no Tekton, or it refuses the run.
         PipelineServerError: The cluster refuses, fails or cannot be reached.
     """
     pipeline = run["spec"]["pipelineRef"]["name"]
     if cluster.get_object(GROUP, VERSION, namespace, "pipelines", pipeline) is None:
+        if not _knows_tekton(cluster, namespace):
+            raise InvalidInput(
+                f"the cluster at {cluster.url} has no Tekton ({GROUP}/{VERSION})",
+                hint="Check which cluster the kubeconfig names; on OpenShift, the operator OpenShift Pipelines is Tekton.",
+            )
         raise InvalidInput(
             f"namespace {namespace} has no Pipeline {pipeline} of Tekton",
             hint=f"Apply compiled/tekton with: oc apply -k compiled/tekton --namespace {namespace}",
@@ -73,6 +78,13 @@ def start_run(cluster: Cluster, namespace: str, run: Mapping[str, Any]) -> str:
     body = {**run, "metadata": {"name": name, **metadata}}
     cluster.create_object(GROUP, VERSION, namespace, "pipelineruns", body)
     return name
+
+
+def _knows_tekton(cluster: Cluster, namespace: str) -> bool:
+    try:
+        return cluster.list_objects(GROUP, VERSION, namespace, "pipelines") is not None
+    except PipelineServerAccessDenied:
+        return True  # who may only read a Pipeline by its name, as the CronJob, is not told what is there
 
 
 def follow_run(
