@@ -66,7 +66,7 @@ def start_run(cluster: Cluster, namespace: str, run: Mapping[str, Any]) -> str:
         if not _knows_tekton(cluster, namespace):
             raise InvalidInput(
                 f"the cluster at {cluster.url} has no Tekton ({GROUP}/{VERSION})",
-                hint="Check which cluster the kubeconfig names; on OpenShift, the operator OpenShift Pipelines brings it.",
+                hint="Check which cluster the kubeconfig names; on OpenShift, OpenShift Pipelines brings it.",
             )
         raise InvalidInput(
             f"namespace {namespace} has no Pipeline {pipeline} of Tekton",
