@@ -25,14 +25,14 @@ class Contract:
         function: The component's own, without what makes it a part of a pipeline.
         parameters: Types of its input parameters by name, such as STRING.
         required: Names of those that have no default.
-        outputs: Names of its output parameters.
+        outputs: Types of its output parameters by name.
         artifacts: Schema titles of its output artifacts by name, such as system.HTML.
     """
 
     function: Callable[..., Any]
     parameters: Mapping[str, str]
     required: frozenset[str]
-    outputs: tuple[str, ...]
+    outputs: Mapping[str, str]
     artifacts: Mapping[str, str]
 
 
@@ -82,7 +82,7 @@ def read_contract(function: Callable[..., Any]) -> Contract:
             if is_parameter_type(one.type)
         },
         frozenset(name for name, one in inputs.items() if is_parameter_type(one.type) and not one.optional),
-        tuple(name for name, one in outputs.items() if is_parameter_type(one.type)),
+        {name: get_parameter_type_name(one.type) for name, one in outputs.items() if is_parameter_type(one.type)},
         {name: one.type.partition("@")[0] for name, one in outputs.items() if not is_parameter_type(one.type)},
     )
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from modelcar.errors import InvalidInput
+from modelcar.errors import InvalidInput, PromotionError
 from modelcar.reference import ImageReference
 from modelcar.steps.ended import PIPELINE_RUN
 from modelcar.steps.note import VARIABLE, find_note
@@ -57,6 +57,7 @@ def run_step(
     Raises:
         InvalidInput: The component has no such input, or lacks one that it needs; an input is no value of its type; or
             the outputs have no room.
+        PromotionError: The component did not give an output that it has.
         SystemExit: As the component raises it.
     """
     with tempfile.TemporaryDirectory(prefix="modelcar-step-") as name:
@@ -67,7 +68,7 @@ def run_step(
         except SystemExit:
             _hand_on_note(scratch / "note", directory)
             raise
-        values = outputs.get("parameterValues", {})
+        values = _gather_outputs(contract, outputs.get("parameterValues", {}), scratch)
         texts = {name: encode(value, f"the output {name}") for name, value in values.items()}
         write_results(texts | _image_results(contract, outputs.get("artifacts", {})), directory)
         for name, schema in contract.artifacts.items():
@@ -109,12 +110,15 @@ def _execute(contract: Contract, parameters: Mapping[str, Any], scratch: Path) -
     from kfp.dsl.executor import Executor
 
     artifacts = {
-        name: {"artifacts": [{"name": name, "uri": str(scratch / name), "metadata": {}}]} for name in contract.artifacts
+        name: {
+            "artifacts": [{"name": name, "uri": str(scratch / name), "metadata": {}, "type": {"schemaTitle": schema}}]
+        }
+        for name, schema in contract.artifacts.items()
     }
     order = {
         "inputs": {"parameterValues": dict(parameters)},
         "outputs": {
-            "parameters": {name: {"outputFile": str(scratch / "parameters" / name)} for name in contract.outputs},
+            "parameters": {name: {"outputFile": str(_output_file(name, scratch))} for name in contract.outputs},
             "artifacts": artifacts,
             "outputFile": str(scratch / "executor_output.json"),
         },
@@ -122,6 +126,23 @@ def _execute(contract: Contract, parameters: Mapping[str, Any], scratch: Path) -
     written = Executor(executor_input=order, function_to_execute=contract.function).execute()
     outputs: dict[str, Any] = json.loads(Path(written).read_text(encoding="utf-8")) if written else {}
     return outputs
+
+
+def _output_file(name: str, scratch: Path) -> Path:
+    return scratch / "parameters" / name
+
+
+def _gather_outputs(contract: Contract, values: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
+    """Values of all outputs; those that the component did not return, it has written to files (`OutputPath`)."""
+    found = dict(values)
+    for name, kind in contract.outputs.items():
+        file = _output_file(name, scratch)
+        if name not in found and file.is_file():
+            text = file.read_text(encoding="utf-8")
+            found[name] = text if kind == "STRING" else decode(text, kind, f"the output {name}")
+        if name not in found:
+            raise PromotionError(f"the component gave no {name}", hint="Let its function return a value for it.")
+    return found
 
 
 def _image_results(contract: Contract, artifacts: Mapping[str, Any]) -> dict[str, str]:

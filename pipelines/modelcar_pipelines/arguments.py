@@ -109,7 +109,10 @@ def _check_text(name: str, text: str) -> None:
 
 def _check_length(name: str, value: object) -> None:
     """A text by itself, and all that stands in a list."""
-    size = len((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode())
+    try:
+        size = len((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the parameter {name} holds a character that is none", hint="Write it as UTF-8.") from error
     if size > LONGEST_BYTES:
         raise InvalidInput(
             f"the parameter {name} has {size} bytes; a step can be given {LONGEST_BYTES}",

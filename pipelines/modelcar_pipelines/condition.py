@@ -108,9 +108,9 @@ class Condition:
             case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as how], comparators=[right]):
                 name, constant = (left, right) if self._input(left) else (right, left)
                 found_input = self._input(name)
-                if found_input is None or not isinstance(constant, ast.Constant):
+                if found_input is None or not _is_constant(constant):
                     return None
-                return [Term(found_input, isinstance(how, ast.Eq), constant.value)]  # type: ignore[arg-type]
+                return [Term(found_input, isinstance(how, ast.Eq), ast.literal_eval(constant))]
         return None
 
     def _input(self, node: ast.expr) -> str | None:
@@ -170,3 +170,10 @@ class Condition:
                 return values[int(name.removeprefix("_"))]
             case _:
                 return ast.literal_eval(node)
+
+
+def _is_constant(node: ast.expr) -> bool:
+    """Whether a node is a literal; Python reads a number below zero as the negation of one."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant)

@@ -239,3 +239,56 @@ def hostile_defaults(
 def hostile_json(items: list = [], thing: dict = {}) -> None:  # noqa: B006
     """A list and an object."""
     fresh(digest_json(items=items, thing=thing))
+
+
+def thirds(text: str = "a", count: int = -1) -> None:
+    """Take one of three branches."""
+    with dsl.If(text == "a"):
+        fresh(say(text="first"))
+    with dsl.Elif(text == "b"):
+        fresh(say(text="second"))
+    with dsl.Else():
+        fresh(say(text="third"))
+    with dsl.If(count == -1):
+        fresh(say(text="below zero"))
+
+
+@dsl.pipeline
+def nested_in(text: str = "by $(default)"):
+    """Two tasks."""
+    first = fresh(say(text=text))
+    fresh(say(text=first.output))
+
+
+def nested() -> None:
+    """Run another pipeline with its default."""
+    fresh(nested_in())
+
+
+def constants() -> None:
+    """Take a constant of each type."""
+    values = {"text": "it's $$5", "count": 3, "share": 0.5, "flag": True, "items": ["$(x)"], "thing": {"$": 1}}
+    fresh(hand_on(**values))
+
+
+@component
+def draw(page: dsl.Output[dsl.Markdown], model: dsl.Output[dsl.Model], note: dsl.OutputPath(str)):
+    """Give a page, a model and a text in a file."""
+    with open(page.path, "w") as file:
+        file.write("# A page")
+    with open(note, "w") as file:
+        file.write("costs $5")
+    model.uri = "oci://registry.example/team/model@sha256:" + "a" * 64
+
+
+def drawn() -> None:
+    """Give artifacts."""
+    fresh(draw())
+
+
+def placed() -> None:
+    """Run on nodes of a kind, for a while on others, with a pull secret that need not be there."""
+    task = fresh(say(text="placed"))
+    kubernetes.add_node_selector(task, "kubernetes.io/os", "linux")
+    kubernetes.add_toleration(task, key="slow", operator="Exists", effect="NoExecute", toleration_seconds=5)
+    kubernetes.set_image_pull_secrets(task, ["absent"])

@@ -308,6 +308,8 @@ def test_on_tekton_a_promotion_leaves_image_version_and_commit(place: RealPlace,
     assert done.returncode == 0, done.stderr
     for step in ("Resolve", "Build and push", "Register", "Patch", "Report", "Report failures"):
         assert re.search(rf"✓ {step}  [0-9.]+ s", done.stderr), done.stderr
+    image = f"{os.environ['REAL_OCI_REGISTRY']}/{place.name}/kappa"
+    assert f"IMAGE_URL: {image}\nIMAGE_DIGEST: {DIGEST}\n" in done.stdout
     _check_promoted(place, "kappa")
 
 

@@ -107,6 +107,13 @@ def runs(namespace: TektonNamespace) -> Iterator[Runs]:
             "given up": pool.submit(begin, "given_up"),
             "too slow": pool.submit(begin, "too_slow"),
             "surrounded": pool.submit(begin, "surrounded"),
+            "first branch": pool.submit(begin, "thirds"),
+            "second branch": pool.submit(begin, "thirds", text="b", count=1),
+            "third branch": pool.submit(begin, "thirds", text="$", count=1),
+            "nested": pool.submit(begin, "nested"),
+            "constants": pool.submit(begin, "constants"),
+            "drawn": pool.submit(begin, "drawn"),
+            "placed": pool.submit(begin, "placed"),
             "cancelled": pool.submit(_run_and_cancel, namespace, sleeping),
             "defaults": pool.submit(begin, "hostile_defaults"),
             "json": pool.submit(begin, "hostile_json", items=JSON, thing={value: [value] for value in JSON}),
@@ -171,6 +178,58 @@ def test_whichever_task_fails_nothing_after_it_begins_and_the_last_one_is_told(
     [step] = ended.tasks[begun[-1]]["steps"]
     assert step["terminated"]["exitCode"] == code
     assert ended.states[begun[-1]] is (State.FAILED if code else State.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("first branch", {"first", "below zero"}),
+        ("second branch", {"second"}),
+        ("third branch", {"third"}),
+    ],
+)
+def test_one_of_three_branches_is_taken(runs: Runs, run: str, said: set[str]) -> None:
+    ended = runs[run].result()
+    assert ended.outcome.state == "SUCCEEDED", ended.outcome
+    assert {ended.result(task) for task in ended.tasks} == said
+
+
+def test_a_nested_pipeline_runs_with_its_default(runs: Runs) -> None:
+    ended = runs["nested"].result()
+    assert {task: decode(ended.result(task), "STRING", task) for task in ended.tasks} == {
+        "say": "by $(default)",
+        "say-2": "by $(default)",
+    }
+
+
+def test_constants_of_each_type_arrive_as_they_were(runs: Runs) -> None:
+    ended = runs["constants"].result()
+    assert {name: ended.result("hand-on", name) for name in ("text", "count", "share", "flag", "items", "thing")} == {
+        "text": '"it\'s \\u0024\\u00245"',
+        "count": "3",
+        "share": "0.5",
+        "flag": "true",
+        "items": '["\\u0024(x)"]',
+        "thing": '{"\\u0024":1}',
+    }
+
+
+def test_a_model_is_told_to_tekton_chains_and_a_page_ends_the_log(namespace: TektonNamespace, runs: Runs) -> None:
+    ended = runs["drawn"].result()
+    assert ended.result("draw", "note") == '"costs \\u00245"'
+    assert ended.outcome.results == {"IMAGE_URL": "registry.example/team/model", "IMAGE_DIGEST": f"sha256:{'a' * 64}"}
+    log = namespace.log(f"{RUN_LABEL}={ended.outcome.name}")
+    assert log.rstrip().endswith("# A page")
+
+
+def test_a_pod_is_placed_as_its_task_says(namespace: TektonNamespace, runs: Runs) -> None:
+    ended = runs["placed"].result()
+    assert ended.result("say") == "placed"
+    core = client.CoreV1Api(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
+    [pod] = core.list_namespaced_pod(namespace.name, label_selector=f"{RUN_LABEL}={ended.outcome.name}").items
+    assert pod.spec.node_selector["kubernetes.io/os"] == "linux"
+    assert [(one.key, one.toleration_seconds) for one in pod.spec.tolerations if one.key == "slow"] == [("slow", 5)]
+    assert [one.name for one in pod.spec.image_pull_secrets] == ["absent"]
 
 
 def test_results_that_a_pod_has_no_room_for_fail_by_name(runs: Runs) -> None:

@@ -16,6 +16,7 @@ import pytest
 from kubernetes import client, config
 
 from components.inputs import COMMIT_HASH
+from modelcar.quantities import format_bytes
 from modelcar_sandbox.sandbox import DEMO_MODEL
 from modelcar_tekton.values import encode
 from real.place import VARIABLES, RealPlace, real_place
@@ -64,8 +65,9 @@ def test_a_promotion_that_was_made_is_not_made_again(
     end = place.end("alpha")
     again = run(namespace, tmp_path / "alpha.yaml")
     assert again.returncode == 0, again.stderr
-    assert re.search(r"^SKIPPED: ", again.stderr, re.MULTILINE), again.stderr
-    assert "Build and push" not in again.stderr  # so nothing can have been sent
+    report = f"tekton.dev/pipelineRun={again.stderr.partition(' ')[0]},tekton.dev/pipelineTask=report-promotion"
+    nothing = format_bytes(0)
+    assert f"{nothing} read, {nothing} sent, " in namespace.log(report)
     assert place.end("alpha") == end
     assert len(place.commits("alpha")) == 2
 
@@ -86,6 +88,10 @@ def test_a_model_that_is_not_there_is_told_with_the_way_out(
     assert done.returncode == 2, done.stderr
     assert re.search(r"^Resolve: \S+ has no model sandbox/never, or it is private$", done.stderr, re.MULTILINE)
     assert "  Check the name; if the model is private, set HF_TOKEN" in done.stderr
+    name = done.stderr.partition(" ")[0]
+    last = namespace.log(f"tekton.dev/pipelineRun={name},tekton.dev/pipelineTask=report-failure")
+    assert "has no model sandbox/never" in last
+    assert "Check the name; if the model is private" in last
 
 
 def test_the_cron_jobs_job_starts_a_promotion(namespace: TektonNamespace, place: RealPlace, tmp_path: Path) -> None:

@@ -442,3 +442,63 @@ def placed() -> None:
     task = fresh(consume(text="a"))
     kubernetes.add_node_selector_json(task, {"disk": "fast"})
     kubernetes.add_toleration(task, key="slow", operator="Exists", effect="NoExecute", toleration_seconds=5)
+
+
+def nested_tried_again() -> None:
+    """Run another pipeline, again if it fails."""
+    fresh(inner()).set_retry(3)
+
+
+@dsl.pipeline
+def inner_compared(text: str):
+    """Compare what is given."""
+    with dsl.If(text == "a"):
+        fresh(consume(text=text))
+
+
+def compared_with_the_runs_name() -> None:
+    """Compare what is known only when it runs."""
+    fresh(inner_compared(text=dsl.PIPELINE_JOB_NAME_PLACEHOLDER))
+
+
+def compared_below_zero(count: int = -1) -> None:
+    """Compare with a number below zero."""
+    with dsl.If(count == -1):
+        fresh(consume(text="a"))
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=["numpy", "kfp==2.17.0"])
+def install_two():
+    """Have kfp and another package installed."""
+    print(1)
+
+
+def installing_beside_kfp() -> None:
+    """Install a package beside kfp."""
+    fresh(install_two())
+
+
+def variable_called_like_an_input() -> None:
+    """Have a variable that is called like an input."""
+    fresh(consume(text="a")).set_env_variable("input_text", "b")
+
+
+@dsl.component(base_image="registry.example/$(params.text)", install_kfp_package=False)
+def run_elsewhere(text: str):
+    """Run in an image whose name has a dollar."""
+    print(text)
+
+
+def image_with_dollar() -> None:
+    """Run in an image that Tekton would replace."""
+    fresh(run_elsewhere(text="a"))
+
+
+def path_of_a_volume_with_dollar() -> None:
+    """Mount a volume where Tekton would replace its path."""
+    kubernetes.empty_dir_mount(fresh(consume(text="a")), "data", "/data/$(params.text)")
+
+
+def limited() -> None:
+    """Have a limit for each task."""
+    kubernetes.set_timeout(fresh(consume(text="a")), 60)

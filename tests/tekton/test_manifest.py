@@ -10,7 +10,26 @@ from modelcar_pipelines.tekton.manifest import write_manifest
 
 @pytest.mark.parametrize(
     "text",
-    ["1e3", "12e45", "123e4567", "5e-1", "1E5", "+12e1", "0o17", "0x1f", "1_000", "1:30", "y", "N", "on", "no", "null"],
+    [
+        "1e3",
+        "12e45",
+        "123e4567",
+        "5e-1",
+        "1E5",
+        "+12e1",
+        "0o17",
+        "0x1f",
+        "1_000",
+        "1:30",
+        "y",
+        "N",
+        "on",
+        "no",
+        "null",
+        "-.5",
+        ".1e3",
+        "+.5e3",
+    ],
 )
 def test_a_text_that_some_reader_takes_for_something_else_is_quoted(text: str) -> None:
     assert write_manifest({"value": text}) == f"{{value: '{text}'}}\n"

@@ -235,7 +235,7 @@ REFUSED = {
     "left_open": "the parameter text may be left out and has no default",
     "labelled": "consume has podMetadata",
     "secret_named_when_it_runs": "consume takes a secretName that is known only when it runs",
-    "environment_with_dollar": "consume has a $ in its source or its variables",
+    "environment_with_dollar": "consume has a $ in its source, its image or its variables",
     "nested_beside_the_same": "produce stands twice, in two pipelines of which one is in the other",
     "nested_left_open": "consume takes text, which is left out and has no default",
     "nested_handled": "tell runs after a part of the pipeline, whatever happened there",
@@ -252,7 +252,14 @@ REFUSED = {
     "sized_when_it_runs": "consume takes {{$.inputs.parameters['pipelinechannel--memory']}}",
     "placed_when_it_runs": "consume takes a node selector that is known only when it runs",
     "tolerating_when_it_runs": "consume takes a toleration that is known only when it runs",
-    "installing": "count-up installs packages (packages_to_install)",
+    "installing": "count-up installs numpy (packages_to_install)",
+    "installing_beside_kfp": "install-two installs numpy (packages_to_install)",
+    "nested_tried_again": "inner is a pipeline that is tried again as a whole",
+    "compared_with_the_runs_name": "condition-1 has the condition "
+    "inputs.parameter_values['pipelinechannel--text'] == 'a', of {{$.pipeline_job_name}}",
+    "variable_called_like_an_input": "consume has a variable input_text",
+    "image_with_dollar": "run-elsewhere has a $ in its source, its image or its variables",
+    "path_of_a_volume_with_dollar": "consume has a $ in a name or a path",
     "giving_failure": "give-failure gives failure",
     "giving_what_tekton_cannot_name": "give-underscore gives text_",
     "giving_two_models": "draw-two gives 2 models (first, second)",
@@ -278,6 +285,31 @@ def test_the_third_of_three_branches_runs_when_neither_of_the_others_does() -> N
         {"input": "$(params.text)", "operator": "notin", "values": ["b"]},
         {"input": "$(params.text)", "operator": "in", "values": ["c"]},
     ]
+
+
+def test_a_condition_may_be_on_a_number_below_zero() -> None:
+    assert tasks("compared_below_zero")["consume"]["when"] == [
+        {"input": "$(params.count)", "operator": "in", "values": ["-1"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "timeout"),
+    [("limited", {}, "1m"), ("chain", {}, "0s"), ("chain", {"active_deadline_seconds": 90}, "1m30s")],
+    ids=["all its tasks together", "no end when a task has none", "what the pipeline says"],
+)
+def test_a_run_may_take_as_long_as_on_kubeflow_pipelines(name: str, settings: dict[str, int], timeout: str) -> None:
+    file = compile_one(getattr(constructs, name), pipeline_config=dsl.PipelineConfig(**settings))
+    assert make_run(file, {})["spec"]["timeouts"] == {"pipeline": timeout}
+
+
+def test_a_setting_of_runs_that_is_not_known_is_refused() -> None:
+    file = compile_one(constructs.chain, pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=10))
+    make_pipeline(file, {})  # when runs are deleted is the pruner's to say
+    assert file.platform is not None
+    file.platform["platforms"]["kubernetes"]["pipelineConfig"]["semaphoreKey"] = "one-at-a-time"
+    with pytest.raises(InvalidInput, match="the pipeline has semaphoreKey"):
+        make_pipeline(file, {})
 
 
 def test_a_part_of_a_value_is_refused() -> None:

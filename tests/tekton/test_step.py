@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelcar.errors import InvalidInput
+from modelcar.errors import InvalidInput, PromotionError
 from modelcar.steps.note import find_note
 from modelcar_tekton import __main__ as command
 from modelcar_tekton import results
@@ -45,6 +45,21 @@ def when(began: str) -> str:
 
 def stop(code: int):
     raise SystemExit(code)
+
+
+def write(count: int, text: OutputPath(str), number: OutputPath(int)):
+    with open(text, "w") as file:
+        file.write(f"{count} $")
+    with open(number, "w") as file:
+        file.write(str(count))
+
+
+def forget() -> str:
+    return None
+
+
+def give(uri: str) -> NamedTuple("Outputs", [("text", str), ("model", Model)]):
+    return ("given", Model(uri=uri))
 """
 VALUES: dict[str, Any] = {
     "text": "costs $(5) $$\n",
@@ -99,6 +114,24 @@ def test_a_model_that_is_an_image_is_told_to_tekton_chains_by_digest(place: Path
         "IMAGE_URL": "registry.example:5000/team/model",
         "IMAGE_DIGEST": f"sha256:{'a' * 64}",
     }
+
+
+def test_a_model_may_be_returned_as_well(place: Path) -> None:
+    uri = f"oci://registry.example/team/model@sha256:{'a' * 64}"
+    assert run("give", place, **variables(uri=uri)) == {
+        "text": "given",
+        "IMAGE_URL": "registry.example/team/model",
+        "IMAGE_DIGEST": f"sha256:{'a' * 64}",
+    }
+
+
+def test_an_output_may_be_written_to_a_file(place: Path) -> None:
+    assert run("write", place, **variables(count=3)) == {"text": '"3 \\u0024"', "number": "3"}
+
+
+def test_an_output_that_a_component_does_not_give_is_named(place: Path) -> None:
+    with pytest.raises(PromotionError, match="the component gave no Output"):
+        run("forget", place)
 
 
 def test_a_model_that_is_no_image_is_not(place: Path) -> None:

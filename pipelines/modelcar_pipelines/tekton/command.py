@@ -14,15 +14,18 @@ from modelcar_pipelines.tekton.graph import Task, refuse
 NOW: Final = "{{$.pipeline_job_create_time_utc}}"
 """Tekton does not tell a step when its run was made; the step takes the time when it begins, which is near."""
 _INSTALLS: Final = re.compile(r"-m pip install ([^\n]*?) &&")
-"""In the script that Kubeflow Pipelines puts before a component; kfp itself is in the image."""
+"""In the script that Kubeflow Pipelines puts before a component."""
+_THERE: Final = ("kfp==", "typing-extensions", "--")
+"""Beginnings of what that asks for and every step image has, and of options."""
 
 
 def write_words(task: Task, container: Mapping[str, Any]) -> list[str]:
     """What the step runs: a component of the image by its name, another one by its source."""
     words = [word for name, one in task.constants() if one.value == NOW for word in ("--now", name)]
     command = [*container.get("command", []), *container.get("args", [])]
-    if any("'kfp==" not in packages for word in command for packages in _INSTALLS.findall(word)):
-        raise refuse(task.name, "installs packages (packages_to_install)", "Put them into its image.")
+    asked = [one for word in command for call in _INSTALLS.findall(word) for one in re.findall(r"'([^']+)'", call)]
+    if missing := [one for one in asked if not one.startswith(_THERE)]:
+        raise refuse(task.name, f"installs {missing[0]} (packages_to_install)", "Put it into its image.")
     try:
         component = python_component(task.name, command)
     except InvalidInput as error:
@@ -52,6 +55,8 @@ def refuse_dollar(task: Task, text: str) -> str:
     """
     if "$" in text:
         raise refuse(
-            task.name, "has a $ in its source or its variables", "Tekton would replace it; write \\x24, or chr(36)."
+            task.name,
+            "has a $ in its source, its image or its variables",
+            "Tekton would replace it; write \\x24, or chr(36).",
         )
     return text

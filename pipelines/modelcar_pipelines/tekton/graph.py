@@ -162,6 +162,8 @@ def _walk(component: Mapping[str, Any], components: Mapping[str, Any], group: _G
         if "dag" in inner:
             if last:
                 raise refuse(name, "is a group of tasks that runs last")
+            if "retryPolicy" in task:
+                raise refuse(name, "is a pipeline that is tried again as a whole", "Let its tasks be tried again.")
             made = list(_walk(inner, components, replace(here, scope=_scope(inner, inputs), inner=True)))
             yield from made
             ends[name] = tuple(one.name for one, _ in made)
@@ -248,11 +250,13 @@ def _comparisons(task: str, text: str, inputs: Mapping[str, Source]) -> Iterator
     if terms is None:
         raise refuse(task, f"has the condition {text}", "Compare values with constants by == and !=, joined by and.")
     for term in terms:
+        if isinstance(source := inputs[term.input], Constant) and "{{$" in str(source.value):
+            raise refuse(task, f"has the condition {text}, of {source.value}", "Compare what a task gives.")
         if isinstance(term.constant, float):
             raise refuse(
                 task, f"has the condition {text}, of a fraction", "Compare strings, whole numbers or booleans."
             )
-        yield Comparison(inputs[term.input], term.equal, term.constant)
+        yield Comparison(source, term.equal, term.constant)
 
 
 def _in_order(tasks: Mapping[str, Any]) -> list[str]:

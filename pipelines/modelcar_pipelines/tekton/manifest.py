@@ -14,7 +14,7 @@ _BLOCKS: Final = frozenset(
     {"apiVersion", "metadata", "spec", "taskSpec", "labels", "annotations", "taskRunTemplate", "podTemplate"}
 )
 """Keys of mappings that are never put on one line, short as they may be."""
-_ELSEWHERE_NO_TEXT: Final = re.compile(r"[yYnN]|[-+]?[0-9][0-9a-fA-FoOxX_.eE:+-]*")
+_ELSEWHERE_NO_TEXT: Final = re.compile(r"[yYnN]|[-+]?\.?[0-9][0-9a-fA-FoOxX_.eE:+-]*")
 """What this writer leaves bare, and other readers of YAML (Go's, for instance) may take for a number or a boolean:
 `1e3`, `0o17`, `12345e7`, which may be a commit, and `y`."""
 

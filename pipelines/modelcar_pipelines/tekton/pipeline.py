@@ -34,6 +34,8 @@ API_VERSION: Final = "tekton.dev/v1"
 WORKSPACE: Final = "workspace"
 """The workspace of pipelines that have one."""
 _WORKSPACE_PATH: Final = "{{$.workspace_path}}"
+_KNOWN_LATER: Final = re.compile(r"\{\{\$\.(workspace_path|pipeline_\w+)\}\}")
+"""What Kubeflow Pipelines replaces when a run begins."""
 _RESULT: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*(?<![-_.])")
 """Names of results that Tekton takes."""
 RUN_PARAMETER: Final = "pipeline-run"
@@ -91,7 +93,7 @@ def make_pipeline(file: PipelineFile, results: Mapping[str, tuple[str, str]]) ->
             "params": [_parameter(one) for one in pipeline_parameters(file.spec).values()],
             **_when_there_is(
                 "workspaces",
-                [_WORKSPACE_DECLARED] if read_platform(file).get("pipelineConfig", {}).get("workspace") else [],
+                [_WORKSPACE_DECLARED] if read_settings(file).get("workspace") else [],
             ),
             "results": [{"name": name, "value": value} for name, value in given.items()],
             "tasks": [writer.write(task) for task in graph.tasks],
@@ -156,9 +158,12 @@ class _TaskWriter:
         if RUN_PARAMETER in handed:
             inputs[PIPELINE_RUN] = f"$(params.{RUN_PARAMETER})"
         own = [{"name": one["name"], "value": refuse_dollar(task, one["value"])} for one in container.get("env", ())]
+        for one in (*own, *around.env):
+            if one["name"] in inputs or one["name"].startswith(INPUT):
+                raise refuse(task.name, f"has a variable {one['name']}", "Call it something else: an input has it.")
         return {
             "name": "run",
-            "image": container["image"],
+            "image": refuse_dollar(task, container["image"]),
             "command": ["python3", "-m", "modelcar_tekton"],
             "args": write_words(task, container),
             **_when_there_is(
@@ -176,6 +181,21 @@ def read_platform(file: PipelineFile) -> Mapping[str, Any]:
     return platforms.get("kubernetes") or {}
 
 
+def read_settings(file: PipelineFile) -> Mapping[str, Any]:
+    """What the pipeline says of its runs as a whole: `workspace`, `activeDeadlineSeconds`.
+
+    When runs are deleted (`resourceTtl…`) is for Tekton's pruner to say, for all pipelines alike.
+
+    Raises:
+        InvalidInput: It says something else.
+    """
+    found: Mapping[str, Any] = read_platform(file).get("pipelineConfig", {})
+    for name in sorted(found.keys() - {"workspace", "activeDeadlineSeconds"}):
+        if not name.startswith("resourceTtl"):
+            raise refuse("the pipeline", f"has {name}")
+    return found
+
+
 def _when_there_is(key: str, value: Any) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value} if value else {}
 
@@ -184,7 +204,7 @@ def _parameter(one: Parameter) -> dict[str, Any]:
     description = f"{one.description}{'' if one.type == 'STRING' else ' As JSON.'}".strip()
     if one.optional and one.default is None:
         raise refuse(f"the parameter {one.name}", "may be left out and has no default", "Give it a default.")
-    if "{{$" in str(one.default):
+    if _KNOWN_LATER.search(str(one.default)):
         raise refuse(f"the parameter {one.name}", f"has the default {one.default}", "Put that into a task's input.")
     default = {"default": encode(one.default, f"the default of {one.name}")} if one.optional else {}
     return {"name": one.name, "type": "string", **_when_there_is("description", description), **default}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from modelcar_pipelines.parameters import check_parameters
 from modelcar_pipelines.pipeline_file import PipelineFile
 from modelcar_pipelines.tekton.graph import Graph, flatten
-from modelcar_pipelines.tekton.pipeline import API_VERSION, WORKSPACE, format_duration, read_platform
+from modelcar_pipelines.tekton.pipeline import API_VERSION, WORKSPACE, format_duration, read_platform, read_settings
 from modelcar_pipelines.tekton.surroundings import Surroundings, read_surroundings
 from modelcar_tekton.values import encode
 
@@ -44,8 +44,8 @@ def make_run(file: PipelineFile, parameters: Mapping[str, object]) -> dict[str, 
             "pipelineRef": {"name": file.name},
             **({"params": params} if params else {}),
             **_workspaces(file),
-            # A Pipeline cannot say this, and Tekton ends a run after an hour where nobody does.
-            "timeouts": {"pipeline": format_duration(_longest(graph, around))},
+            # A Pipeline cannot say this, and Tekton ends a run after an hour where nobody does; 0s is without end.
+            "timeouts": {"pipeline": format_duration(_longest(file, graph, around))},
             "taskRunTemplate": {"podTemplate": {"securityContext": POD_SECURITY, **_pull(pull)}},
             **({"taskRunSpecs": special} if special else {}),
         },
@@ -59,9 +59,12 @@ def _surroundings(file: PipelineFile, graph: Graph) -> dict[str, Surroundings]:
     }
 
 
-def _longest(graph: Graph, around: Mapping[str, Surroundings]) -> int:
-    """Seconds that the run can take when each task takes all its time, as often as it may be tried."""
-    return sum((task.retries + 1) * (around[task.name].timeout_s or 3600) for task in (*graph.tasks, *graph.last))
+def _longest(file: PipelineFile, graph: Graph, around: Mapping[str, Surroundings]) -> int:
+    """Seconds that the run may take: what the pipeline says, or what its tasks do together; 0 when one has no end."""
+    if deadline := read_settings(file).get("activeDeadlineSeconds"):
+        return int(deadline)
+    found = [(task.retries + 1, around[task.name].timeout_s) for task in (*graph.tasks, *graph.last)]
+    return sum(attempts * timeout_s for attempts, timeout_s in found if timeout_s) if all(s for _, s in found) else 0
 
 
 def _pull(names: list[str]) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def _pull(names: list[str]) -> dict[str, Any]:
 
 def _workspaces(file: PipelineFile) -> dict[str, Any]:
     """The volume of a pipeline that has one: made with the run, and gone with it."""
-    wanted = read_platform(file).get("pipelineConfig", {}).get("workspace")
+    wanted = read_settings(file).get("workspace")
     if not wanted:
         return {}
     patch = wanted.get("kubernetes", {}).get("pvcSpecPatch", {})

@@ -79,7 +79,7 @@ def read_surroundings(task: str, config: Mapping[str, Any]) -> Surroundings:
         **({"tolerations": tolerations} if tolerations else {}),
     }
     deadline = config.get("activeDeadlineSeconds")
-    return Surroundings(
+    found = Surroundings(
         tuple(_variables(task, config)),
         volumes,
         mounts,
@@ -87,6 +87,9 @@ def read_surroundings(task: str, config: Mapping[str, Any]) -> Surroundings:
         tuple(_constant(task, one, "secretName") for one in config.get("imagePullSecret", ())),
         template,
     )
+    if "$" in str((found.env, volumes, mounts)):
+        raise refuse(task, "has a $ in a name or a path", "Tekton would replace it; leave it out.")
+    return found
 
 
 def _variables(task: str, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
