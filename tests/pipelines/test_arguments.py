@@ -157,6 +157,7 @@ LEAK = "inferenceService: {repository: 'https://bob:s3cretpw@git.example/x.git'}
         ),
         ("promote-model", {"spec": HEAD + "modle: {}\n"}, "spec:4: modle: unknown key; did you mean model?"),
         ("promote-model", {"spec": HEAD + "#" * 100_000}, "the parameter spec has 100087 bytes"),
+        ("promote-model", {"source": "hf://team/\udcff"}, "the parameter source holds a character that is none"),
         ("retrain-and-promote", {"spec": HEAD}, "the spec says nothing of a training"),
     ],
 )
