@@ -123,10 +123,17 @@ def open_namespace(name: str) -> TektonNamespace:
 
 @contextmanager
 def new_namespace() -> Iterator[TektonNamespace]:
-    """A namespace that is deleted at the end."""
+    """A namespace that is deleted at the end; its runs may list pods, as OpenShift's ServiceAccount `pipeline` may."""
     name = f"tekton-{uuid.uuid4().hex[:8]}"
-    core = client.CoreV1Api(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
+    api = config.new_client_from_config(os.environ["REAL_KUBECONFIG"])
+    core = client.CoreV1Api(api)
     core.create_namespace({"metadata": {"name": name}})
+    may_list_pods = {
+        "metadata": {"name": "view"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": name}],
+    }
+    client.RbacAuthorizationV1Api(api).create_namespaced_role_binding(name, may_list_pods)
     try:
         yield open_namespace(name)
     finally:

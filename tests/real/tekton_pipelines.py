@@ -277,7 +277,7 @@ def draw(page: dsl.Output[dsl.Markdown], model: dsl.Output[dsl.Model], note: dsl
     with open(page.path, "w") as file:
         file.write("# A page")
     with open(note, "w") as file:
-        file.write("costs $5")
+        file.write(f"costs {chr(36)}5")
     model.uri = "oci://registry.example/team/model@sha256:" + "a" * 64
 
 
