@@ -34,7 +34,7 @@ from tekton.hostile import HOSTILE
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1200)]
 
-AT_ONCE = 5
+AT_ONCE = 3
 VOLUME = dsl.PipelineConfig(
     workspace=dsl.WorkspaceConfig(
         size="16Mi", kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteOnce"]})
