@@ -221,7 +221,7 @@ def test_of_several_models_two_move_at_once_and_one_that_fails_does_not_stop_the
     assert ended.code == 2, ended.told
     assert re.search(r"^Resolve of iota: \S+ has no model sandbox/never", ended.told, re.MULTILINE), ended.told
     for service in ("gamma", "delta"):
-        assert f"  {service}.yaml on main names the new image; Argo CD rolls it out.\n" in ended.told
+        assert f"  {service}.yaml on {service} names the new image; Argo CD rolls it out.\n" in ended.told
         _check_promoted(place, service)
     assert len(place.commits("iota")) == 1
     rounds = _rounds(ended.run_id)
