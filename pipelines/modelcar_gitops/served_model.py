@@ -17,6 +17,8 @@ IMAGE_REGISTRY: Final = "image-registry.openshift-image-registry.svc:5000"
 MODEL_REGISTRY: Final = "private-ai-model-registry"
 LONGEST_NAME: Final = 63 - len("-predictor")
 """Of an InferenceService: KServe makes a Service of that name with an ending, and that has 63 letters at most."""
+_NO_TEXTS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+"""Names that some reader of YAML takes for something else."""
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _QUANTITY: Final = re.compile(r"[1-9][0-9]*(Mi|Gi)")
 
@@ -72,6 +74,7 @@ class ServedModel:
         arguments = "".join(f"\n        - {_quote(one)}" for one in (*sharded, *self.arguments))
         return _INFERENCE_SERVICE.format(
             name=self.name,
+            word=self._word,
             title=_quote(self.title),
             description=_quote(self.description),
             registry=MODEL_REGISTRY,
@@ -83,7 +86,7 @@ class ServedModel:
 
     def image_stream(self) -> str:
         """The file of the repository that its images are pushed to."""
-        return _IMAGE_STREAM.format(name=self.name, title=_quote(self.title))
+        return _IMAGE_STREAM.format(word=self._word, title=_quote(self.title))
 
     def promotion(self, path: str) -> str:
         """The PromotionSpec.
@@ -92,8 +95,13 @@ class ServedModel:
             path: Of the InferenceService's file in the repository.
         """
         return _PROMOTION.format(
-            name=self.name, title=self.title, source=_quote(self.source), repository=self._repository, path=path
+            word=self._word, title=self.title, source=_quote(self.source), repository=self._repository, path=path
         )
+
+    @property
+    def _word(self) -> str:
+        """The name as YAML reads it back."""
+        return _quote(self.name) if self.name in _NO_TEXTS else self.name
 
     @property
     def _repository(self) -> str:
@@ -128,7 +136,7 @@ _INFERENCE_SERVICE: Final = """\
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
 metadata:
-  name: {name}
+  name: {word}
   labels:
     opendatahub.io/dashboard: "true"
     networking.kserve.io/visibility: exposed
@@ -164,7 +172,7 @@ spec:
         requiredDuringSchedulingIgnoredDuringExecution:
           - topologyKey: kubernetes.io/hostname
             labelSelector:
-              matchLabels: {{serving.kserve.io/inferenceservice: {name}}}
+              matchLabels: {{serving.kserve.io/inferenceservice: {word}}}
 ---
 # What vLLM compiles for this model: minutes of every start but the first.
 apiVersion: v1
@@ -186,7 +194,7 @@ _IMAGE_STREAM: Final = """\
 apiVersion: image.openshift.io/v1
 kind: ImageStream
 metadata:
-  name: {name}
+  name: {word}
   annotations:
     openshift.io/display-name: {title}
 spec:
@@ -202,8 +210,8 @@ model:
 image:
   repository: {repository}
 modelRegistry:
-  registeredModel: {name}
+  registeredModel: {word}
 inferenceService:
   path: {path}
-  name: {name}
+  name: {word}
 """
