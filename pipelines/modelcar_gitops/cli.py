@@ -30,7 +30,10 @@ def gitops() -> None:
     help="The repository's directory. By default, the one that you are in.",
 )
 def new_model_command(name: str, *, source: str, title: str | None, tree: Path, **more: Any) -> None:
-    """Add a model to what is served: InferenceService, stopped until it is promoted, ImageStream and PromotionSpec."""
+    """Add model NAME to what is served.
+
+    It is an InferenceService, stopped until it is promoted, an ImageStream and a PromotionSpec.
+    """
     from modelcar_gitops.served_model import ServedModel
     from modelcar_gitops.tree import PROMOTIONS, GitOpsTree
 
@@ -50,7 +53,10 @@ def new_model_command(name: str, *, source: str, title: str | None, tree: Path, 
 )
 @click.option("--namespace", help="By default, the pod's own, or the kubeconfig's.")
 def create_secret_command(name: str, *, keys: tuple[str, ...], namespace: str | None) -> None:
-    """Create a Secret with random values in the cluster, if there is none of that name; nothing is printed of them."""
+    """Create Secret NAME with random values in the cluster.
+
+    One that is there is left as it is; nothing is printed of the values.
+    """
     from modelcar.retry import retry
     from modelcar_gitops.secrets import create_secret
     from modelcar_pipelines.cluster import find_cluster

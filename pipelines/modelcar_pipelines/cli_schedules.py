@@ -73,7 +73,7 @@ def schedule_command(
 @image_option
 @server_options
 def apply_command(*, directory: Path, image: str | None, **where: Any) -> None:
-    """Make the server have the pipelines of this package, and the schedules of the files in DIRECTORY.
+    """Upload all pipelines, and make the schedules that files in DIRECTORY say.
 
     What is there as it should be is left alone; a schedule without a file is, too. A file that is at fault keeps no
     other from being applied.
