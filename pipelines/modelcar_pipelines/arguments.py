@@ -35,12 +35,12 @@ SpecLike = PromotionSpec | Mapping[str, Any] | Path | str
 """What a PromotionSpec can be given as, see `take_spec`."""
 
 
-def gather(ir: Mapping[str, Any], *, specs: Sequence[Path] = (), pairs: Iterable[str] = ()) -> dict[str, object]:
+def gather(ir: Mapping[str, Any], *, specs: Sequence[SpecLike] = (), pairs: Iterable[str] = ()) -> dict[str, object]:
     """Make values of a pipeline's parameters.
 
     Args:
         ir: The PipelineSpec, as an object.
-        specs: Files of PromotionSpecs; each is read and checked as far as this machine can tell.
+        specs: PromotionSpecs, mostly their files; each is read and checked as far as this machine can tell.
         pairs: `name=value`; lists, objects, numbers and true or false as JSON.
 
     Raises:
@@ -141,10 +141,10 @@ def _refuse_nothing(known: Mapping[str, Parameter], values: Mapping[str, object]
         )
 
 
-def _place(specs: Sequence[Path], known: Mapping[str, Any], pipeline: str) -> dict[str, object]:
+def _place(specs: Sequence[SpecLike], known: Mapping[str, Any], pipeline: str) -> dict[str, object]:
     if not specs:
         return {}
-    texts = [read_spec_text(path) for path in specs]
+    texts = [read_spec_text(one) for one in specs]
     if SPECS in known:
         return {SPECS: texts}
     if SPEC not in known:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelcar_pipelines.options import json_option, open_server, parameter_options, print_json, server_options
+from modelcar_pipelines.options import (
+    image_option,
+    json_option,
+    open_server,
+    parameter_options,
+    print_json,
+    server_options,
+)
 
 if TYPE_CHECKING:
     from modelcar_pipelines.schedule_status import Schedule
@@ -59,6 +66,39 @@ def schedule_command(
     else:
         click.echo(f"{done.schedule.name}: {done.action}")
         _show(done.schedule)
+
+
+@click.command("apply")
+@click.argument("directory", type=click.Path(path_type=Path))
+@image_option
+@server_options
+def apply_command(*, directory: Path, image: str | None, **where: Any) -> None:
+    """Upload all pipelines, and make the schedules that files in DIRECTORY say.
+
+    What is there as it should be is left alone; a schedule without a file is, too. A file that is at fault keeps no
+    other from being applied.
+    """
+    from modelcar.errors import PromotionError
+    from modelcar_pipelines.catalog import compile_pipelines
+    from modelcar_pipelines.declared_schedules import apply_declared, read_declared
+    from modelcar_pipelines.step_image import choose_image
+    from modelcar_pipelines.upload import upload
+
+    declared = read_declared(directory)
+    pipelines = compile_pipelines((), choose_image(image))
+    server = open_server(**where)
+    for compiled in pipelines:
+        done = upload(server, compiled)
+        click.echo(f"{compiled.name}  {done.version.name}  {'uploaded' if done.created else 'is the latest already'}")
+    failures: list[PromotionError] = []
+    for one in declared:
+        try:
+            click.echo(f"{one.name}: {apply_declared(server, one, _surroundings())}")
+        except PromotionError as error:
+            click.echo(f"{one.name}: {error}\n  {error.hint or ''}".rstrip(), err=True)
+            failures.append(error)
+    if failures:
+        raise SystemExit(max(error.exit_code for error in failures))
 
 
 @click.command("schedules")
@@ -121,7 +161,7 @@ def unschedule_command(*, name: str, wait: bool, **where: Any) -> None:
     click.echo(f"{name} is removed.")
 
 
-COMMANDS = (schedule_command, schedules_command, pause_command, resume_command, unschedule_command)
+COMMANDS = (schedule_command, apply_command, schedules_command, pause_command, resume_command, unschedule_command)
 
 
 def _surroundings() -> Surroundings:

@@ -34,8 +34,12 @@ def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in ALL} == {
         "",
         "download",
+        "gitops",
+        "gitops create-secret",
+        "gitops new-model",
         "patch",
         "pipeline",
+        "pipeline apply",
         "pipeline cancel",
         "pipeline compile",
         "pipeline list",
