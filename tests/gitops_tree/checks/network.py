@@ -50,9 +50,9 @@ def reachable(tree: Tree) -> Iterator[str]:
     there = endpoints(tree)
     strict, loose = (network(tree, blocks_match_pods=matched) for matched in (False, True))
     registry, database = there["Model Registry"], there.get("database")
-    for user in (there[name] for name in USERS if name in there):
-        if not strict.lets(user, registry, REGISTRY_PORT):
-            yield f"{user.name} does not reach the Model Registry"
+    for name in USERS:
+        if name not in there or not strict.lets(there[name], registry, REGISTRY_PORT):
+            yield f"{name} does not reach the Model Registry"
     if database is not None:
         if not strict.lets(registry, database, DATABASE_PORT):
             yield "the Model Registry does not reach its database"
