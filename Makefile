@@ -16,7 +16,7 @@ WORKERS ?= $(shell expr $(CORES) + \( $(CORES) + 1 \) / 2)
 REAL_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test test-real test-heavy train check bench image lock clean
+.PHONY: help demo test test-real test-heavy gitops-check train check bench image lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ test: $(VENV)/.dev ## Run the tests
 
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
 	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "real or node"
+
+gitops-check: $(VENV)/.dev ## Check the GitOps tree as kustomize, kubectl or oc renders it (part of `make test`)
+	$(PYTEST) -n $(WORKERS) --dist worksteal tests/gitops_tree
 
 test-heavy: .venv-heavy/.train ## Load and train the demo model with torch (in a venv of its own)
 	.venv-heavy/bin/python -m pytest -q -m heavy
