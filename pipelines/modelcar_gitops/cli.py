@@ -24,6 +24,11 @@ def gitops() -> None:
 @click.option("--gpus", type=int, default=1, show_default=True, help="vLLM shards the model over them.")
 @click.option("--arg", "arguments", multiple=True, metavar="--OPTION=VALUE", help="Of vLLM; as often as you like.")
 @click.option(
+    "--repository",
+    metavar="HOST/NAME",
+    help="Where its images are pushed. By default an ImageStream of the cluster's own registry, which is made too.",
+)
+@click.option(
     "--tree",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),

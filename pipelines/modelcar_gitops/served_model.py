@@ -10,6 +10,7 @@ from typing import Final
 from modelcar.delivery.inference_service import NEVER_BUILT
 from modelcar.errors import InvalidInput
 from modelcar.sources.open import open_source
+from modelcar.spec.values import read_image_repository
 
 NAMESPACE: Final = "private-ai-demo"
 IMAGE_REGISTRY: Final = "image-registry.openshift-image-registry.svc:5000"
@@ -36,6 +37,7 @@ class ServedModel:
         memory: What is asked for and allowed, such as 16Gi.
         gpus: How many; vLLM shards the model over them.
         arguments: Of vLLM, beside the runtime's.
+        repository: Of its images, such as quay.io/team/granite; None is an ImageStream of the cluster's own registry.
     """
 
     name: str
@@ -46,15 +48,18 @@ class ServedModel:
     memory: str = "32Gi"
     gpus: int = 1
     arguments: tuple[str, ...] = ()
+    repository: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what Kubernetes, KServe or a promotion would.
 
         Raises:
-            InvalidInput: The name, the source, a size or an argument is none; the message says why.
+            InvalidInput: The name, the source, the repository, a size or an argument is none; the message says why.
         """
         check_name(self.name)
         open_source(self.source)
+        if self.repository is not None:
+            read_image_repository(self.repository)
         if self.cpu < 1 or self.gpus < 0:
             raise InvalidInput(
                 "a model needs a core, and no less than no GPU", hint="Give --cpu 1 or more, --gpus 0 or more."
@@ -78,10 +83,11 @@ class ServedModel:
             title=_quote(self.title),
             description=_quote(self.description),
             registry=MODEL_REGISTRY,
-            storage_uri=f"oci://{self._repository}@{NEVER_BUILT}",
+            storage_uri=f"oci://{self._images}@{NEVER_BUILT}",
             arguments=f"\n      args:{arguments}" if arguments else "",
             requests=f'{{cpu: "{self.cpu}", {sizes}}}',
             limits=f'{{cpu: "{2 * self.cpu}", {sizes}}}',
+            tolerations=_TOLERATIONS if self.gpus else "",
         )
 
     def image_stream(self) -> str:
@@ -95,7 +101,7 @@ class ServedModel:
             path: Of the InferenceService's file in the repository.
         """
         return _PROMOTION.format(
-            word=self._word, title=self.title, source=_quote(self.source), repository=self._repository, path=path
+            word=self._word, title=self.title, source=_quote(self.source), repository=self._images, path=path
         )
 
     @property
@@ -104,8 +110,8 @@ class ServedModel:
         return _quote(self.name) if self.name in _NO_TEXTS else self.name
 
     @property
-    def _repository(self) -> str:
-        return f"{IMAGE_REGISTRY}/{NAMESPACE}/{self.name}"
+    def _images(self) -> str:
+        return self.repository or f"{IMAGE_REGISTRY}/{NAMESPACE}/{self.name}"
 
 
 def check_name(name: str) -> None:
@@ -164,9 +170,7 @@ spec:
         limits: {limits}
     volumes:
       - {{name: cache, persistentVolumeClaim: {{claimName: {name}-cache}}}}
-    tolerations:
-      - {{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}}
-    # The volume is of one node at a time: while a new version starts, it starts beside the old one.
+{tolerations}    # The volume is of one node at a time: while a new version starts, it starts beside the old one.
     affinity:
       podAffinity:
         requiredDuringSchedulingIgnoredDuringExecution:
@@ -188,6 +192,10 @@ metadata:
 spec:
   accessModes: [ReadWriteOnce]
   resources: {{requests: {{storage: 10Gi}}}}
+"""
+_TOLERATIONS: Final = """\
+    tolerations:
+      - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
 """
 _IMAGE_STREAM: Final = """\
 # Images of one model. The tags are made by promotions, which push them.

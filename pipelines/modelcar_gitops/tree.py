@@ -52,7 +52,7 @@ class GitOpsTree:
         file = f"{model.name}.yaml"
         made = {
             SERVED / file: model.inference_service(),
-            IMAGES / file: model.image_stream(),
+            **({} if model.repository else {IMAGES / file: model.image_stream()}),
             PROMOTIONS / file: model.promotion((SERVED / file).as_posix()),
         }
         for path in made:
@@ -61,6 +61,7 @@ class GitOpsTree:
         listed = {
             directory / _KUSTOMIZATION: add_resource(_read(self.root / directory / _KUSTOMIZATION), file)
             for directory in (SERVED, IMAGES)
+            if directory / file in made
         }
         for path, text in {**made, **listed}.items():  # lists last: until then nothing refers to what is half-written
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from modelcar_pipelines.showing import StepLines
 from modelcar_pipelines.upload import upload
 from modelcar_pipelines.versions import find_version
 from modelcar_sandbox.demo_model import write_demo_model
+from modelcar_sandbox.git_tree import MANIFEST
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 
 DIRECTORY = Path(".demo")
@@ -54,7 +55,7 @@ def _show(console: Console, sandbox: Sandbox) -> None:
         "OCI registry": sandbox.registry_address,
         "Model Registry": sandbox.model_registry_url,
         "Pipelines": sandbox.pipelines_url,
-        "git": sandbox.git_url,
+        "git": f"{sandbox.git_url} (stage 01, as Argo CD applies it)",
     }
     for what, where in services.items():
         _say(console, f"  {what:<16} {where}")
@@ -83,6 +84,9 @@ def _show(console: Console, sandbox: Sandbox) -> None:
     _heading(console, "What Argo CD would roll out: the history of the GitOps repository")
     for line in _commits(sandbox):
         _say(console, line)
+    changed, files = _git(sandbox, "diff", "--name-only", "HEAD~2", "HEAD"), _git(sandbox, "ls-tree", "-r", "HEAD")
+    _expect(changed == [MANIFEST], "promotions change their InferenceService and no other file")
+    _say(console, f"\nOf {len(files)} files of the tree that Argo CD applies, the promotions changed one: {MANIFEST}")
     _say(console, f"\nThe last report as a page: {_save_report(server)}")
     _say(console, "Next: `.venv/bin/modelcar sandbox up --dir .sandbox` runs the same services for you to play with;")
     _say(console, "README.md says how to use your own Hub, registry, Model Registry, git and Kubeflow Pipelines.")
@@ -125,10 +129,14 @@ def _save_report(server: Server) -> Path:
 
 def _commits(sandbox: Sandbox) -> list[str]:
     """Of the GitOps repository, newest first."""
+    return _git(sandbox, "log", "--format=%h  %s  %(trailers:key=Image-Digest,separator=%x20)")
+
+
+def _git(sandbox: Sandbox, *words: str) -> list[str]:
+    """Lines that git prints of the GitOps repository."""
     repository = url2pathname(urlsplit(sandbox.git_url).path)
-    form = "%h  %s  %(trailers:key=Image-Digest,separator=%x20)"
-    log = subprocess.run(["git", "--git-dir", repository, "log", f"--format={form}"], check=True, capture_output=True)
-    return [line.strip() for line in log.stdout.decode().splitlines()]
+    done = subprocess.run(["git", "--git-dir", repository, *words], check=True, capture_output=True)
+    return [line.strip() for line in done.stdout.decode().splitlines()]
 
 
 def _heading(console: Console, text: str) -> None:

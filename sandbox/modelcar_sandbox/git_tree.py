@@ -1,4 +1,4 @@
-"""The sandbox's GitOps repository: a bare git repository with a small tree that Argo CD could apply."""
+"""The sandbox's GitOps repository: this project's own tree, with the demo model added to it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import tempfile
 from pathlib import Path
 
 from modelcar.errors import GitError
+from modelcar_gitops.served_model import ServedModel
+from modelcar_gitops.tree import SERVED, GitOpsTree
 
 BRANCH = "main"
-MANIFEST = "gitops/stage01-model-serving/application/demo-llama.yaml"
 INFERENCE_SERVICE = "demo-llama"
-NAMESPACE = "private-ai-demo"
+MANIFEST = (SERVED / f"{INFERENCE_SERVICE}.yaml").as_posix()
 NO_REGISTRY = "registry.invalid"
+PARTS = ("gitops", "gitops-apps", "compiled")
+"""Directories that the tree consists of."""
+DEMO_MODEL = "sandbox/demo-llama"
 
-_TREE = Path(__file__).parent / "gitops_tree"
+_PACKAGED = Path(__file__).parent / "gitops_tree"
+"""Where an installed package has the tree; a clone has it beside the packages."""
 _PERSON = {  # a commit's hash covers who made it, and when
     "NAME": "Sandbox",
     "EMAIL": "sandbox@example.invalid",
@@ -27,11 +32,12 @@ _PERSON = {  # a commit's hash covers who made it, and when
 def create_gitops_repository(directory: Path, *, registry: str = NO_REGISTRY) -> Path:
     """Make the repository `directory/git/gitops.git`; one that is there is left as it is.
 
-    Its branch `main` has one commit, whose hash depends on `registry` alone. It serves sparse and blobless clones.
+    Its branch `main` has one commit, whose hash depends on the tree and on `registry` alone. It serves sparse and
+    blobless clones.
 
     Args:
         directory: Of the sandbox; made when it is not there.
-        registry: `host:port` in the InferenceService's storageUri, which names an image that was never built.
+        registry: `host:port` in the demo model's storageUri, which names an image that was never built.
 
     Returns:
         The repository's path.
@@ -45,9 +51,8 @@ def create_gitops_repository(directory: Path, *, registry: str = NO_REGISTRY) ->
     repository.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".making-") as temporary:
         work, made = Path(temporary) / "work", Path(temporary) / "gitops.git"
-        shutil.copytree(_TREE, work)
-        manifest = (work / MANIFEST).read_bytes()
-        (work / MANIFEST).write_bytes(manifest.replace(f"oci://{NO_REGISTRY}/".encode(), f"oci://{registry}/".encode()))
+        copy_tree(work)
+        GitOpsTree(work).add(demo_model(registry))
         _git("init", "--quiet", "--bare", "--template=", f"--initial-branch={BRANCH}", str(made))
         for setting in ("allowFilter", "allowAnySHA1InWant"):
             _git("--git-dir", str(made), "config", f"uploadpack.{setting}", "true")
@@ -60,12 +65,42 @@ def create_gitops_repository(directory: Path, *, registry: str = NO_REGISTRY) ->
             "commit",
             "--quiet",
             "--message",
-            "Prepare to serve demo-llama, which is not built yet",
+            "Stage 01, and demo-llama, which is not built yet",
         )
         for leftover in ("index", "COMMIT_EDITMSG"):  # a bare repository has none
             (made / leftover).unlink()
         made.rename(repository)
     return repository
+
+
+def copy_tree(directory: Path) -> None:
+    """Copy this project's GitOps tree, as it is.
+
+    Args:
+        directory: Made.
+    """
+    root = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2]
+    for part in PARTS:
+        shutil.copytree(root / part, directory / part)
+
+
+def demo_model(registry: str) -> ServedModel:
+    """What the tree is told to serve: the demo model, on a CPU.
+
+    Args:
+        registry: `host:port` that its images are pushed to.
+    """
+    return ServedModel(
+        INFERENCE_SERVICE,
+        f"hf://{DEMO_MODEL}",
+        "Demo Llama",
+        "A few random weights, to try a promotion with",
+        cpu=1,
+        memory="8Gi",
+        gpus=0,
+        arguments=("--max-model-len=1024", "--dtype=bfloat16"),  # as long as the demo model's context
+        repository=f"{registry}/models/{INFERENCE_SERVICE}",
+    )
 
 
 def _git(*arguments: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from modelcar.errors import InvalidInput, PromotionError
+from modelcar_gitops.served_model import NAMESPACE
 from modelcar_sandbox import git_tree
 from modelcar_sandbox.atomic import write_atomically
 from modelcar_sandbox.base_image import push_base_image
@@ -28,7 +29,7 @@ from modelcar_sandbox.ports import check_host, read_ports, take_port, write_port
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-DEMO_MODEL = "sandbox/demo-llama"
+DEMO_MODEL = git_tree.DEMO_MODEL
 DEMO_DATA = "datasets/sandbox/demo-sentences"
 LOOPBACK = "127.0.0.1"
 
@@ -235,5 +236,5 @@ class Sandbox:
             branch=git_tree.BRANCH,
             manifest=git_tree.MANIFEST,
             inference_service=git_tree.INFERENCE_SERVICE,
-            namespace=git_tree.NAMESPACE,
+            namespace=NAMESPACE,
         )

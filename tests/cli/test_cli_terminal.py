@@ -124,7 +124,7 @@ def test_the_steps_of_a_promotion_stand_whole_between_bars(
         "resolving hf://sandbox/demo-llama",
         place("pushing 10 files to {registry}/terminal/demo"),
         "registering terminal",
-        "patching gitops/stage01-model-serving/application/demo-llama.yaml",
+        "patching gitops/stage01-model-serving/application/vllm/demo-llama.yaml",
     ]
 
 

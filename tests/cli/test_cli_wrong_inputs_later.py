@@ -77,10 +77,10 @@ SPECS: dict[str, tuple[Callable[[str], str], Wrong]] = {
         lambda text: text.replace("demo-llama.yaml", "demo-lama.yml"),
         Wrong(
             PROMOTE,
-            "branch main of {git} has no file gitops/stage01-model-serving/application/demo-lama.yml",
-            "Did you mean gitops/stage01-model-serving/application/demo-llama.yaml or "
-            "gitops/stage01-model-serving/application/kustomization.yaml or "
-            "gitops/stage01-model-serving/application/vllm-runtime.yaml?",
+            "branch main of {git} has no file gitops/stage01-model-serving/application/vllm/demo-lama.yml",
+            "Did you mean gitops/stage01-model-serving/application/vllm/demo-llama.yaml or "
+            "gitops/stage01-model-serving/application/vllm/vllm-cuda.yaml or "
+            "gitops/stage01-model-serving/application/vllm/kustomization.yaml?",
         ),
     ),
     "no such InferenceService": (
@@ -88,7 +88,7 @@ SPECS: dict[str, tuple[Callable[[str], str], Wrong]] = {
         Wrong(
             PROMOTE,
             "the manifest has no InferenceService nope in namespace private-ai-demo; "
-            "it has InferenceService demo-llama (namespace private-ai-demo)",
+            "it has InferenceService demo-llama, PersistentVolumeClaim demo-llama-cache",
             "Check the name, the namespace and the path of the manifest.",
         ),
     ),
@@ -164,7 +164,8 @@ PATCH = {
     ),
     "no such InferenceService": Wrong(
         ("patch", "chat.yaml", "--name", "other", *TO, "--write"),
-        "the manifest has no InferenceService other; it has InferenceService demo-llama (namespace private-ai-demo)",
+        "the manifest has no InferenceService other; "
+        "it has InferenceService demo-llama, PersistentVolumeClaim demo-llama-cache",
         "Check the name, the namespace and the path of the manifest.",
     ),
     "an InferenceService without storageUri": Wrong(
@@ -184,7 +185,7 @@ PATCH = {
     ),
     "another value than expected": Wrong(
         ("patch", "chat.yaml", "--name", "demo-llama", *TO, "--expect", "oci://registry.example/b@{digest}", "--write"),
-        "storageUri of InferenceService demo-llama is oci://{registry}/never-built@sha256:" + "0" * 64 + ", "
+        "storageUri of InferenceService demo-llama is oci://{registry}/models/demo-llama@sha256:" + "0" * 64 + ", "
         "not oci://registry.example/b@{digest} as expected",
         "Somebody changed it meanwhile; look at that change, then plan again.",
     ),

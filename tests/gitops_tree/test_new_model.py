@@ -77,6 +77,19 @@ def test_a_new_model_is_three_files_and_two_lines(modelcar: Run, tree: Path) -> 
     assert {path: text for path, text in after.items() if path not in made} == before
 
 
+def test_images_that_go_to_another_registry_have_no_image_stream(modelcar: Run, tree: Path) -> None:
+    before = contents(tree)
+    words = ("demo-llama", "--source", "hf://sandbox/demo-llama", "--repository", "quay.io/team/demo")
+    ran = modelcar("gitops", "new-model", *words, "--tree", str(tree))
+    assert ran.code == 0
+    made = {str(SERVED / "demo-llama.yaml"), str(STAGE / "promotions/demo-llama.yaml")}
+    assert contents(tree).keys() - before.keys() == made
+    service, _ = yaml.safe_load_all((tree / SERVED / "demo-llama.yaml").read_text())
+    spec = parse_spec((tree / STAGE / "promotions/demo-llama.yaml").read_text(), name="spec", env=THERE)
+    assert service["spec"]["predictor"]["model"]["storageUri"] == f"oci://quay.io/team/demo@sha256:{'0' * 64}"
+    assert str(spec.image.repository) == "quay.io/team/demo"
+
+
 def test_it_is_stopped_until_it_is_promoted_and_its_spec_leads_to_it() -> None:
     model = ServedModel("demo-llama", "hf://sandbox/demo-llama@v1", "Demo", "", gpus=2)
     service, claim = yaml.safe_load_all(model.inference_service())
@@ -160,6 +173,8 @@ def test_a_name_that_something_cannot_have_is_refused_with_the_reason(modelcar: 
         (("demo", "--source", "hf://a/b", "--memory", "lots"), "'lots' is no size of memory"),
         (("demo", "--source", "hf://a/b", "--cpu", "0"), "a model needs a core"),
         (("demo", "--source", "hf://a/b", "--gpus", "-1"), "a model needs a core, and no less than no GPU"),
+        (("demo", "--source", "hf://a/b", "--repository", "quay.io/a/b:latest"), "'quay.io/a/b:latest' has a tag"),
+        (("demo", "--source", "hf://a/b", "--repository", "demo"), "does not name its registry"),
         (("demo", "--source", "hf://a/b", "--arg", "max"), "'max' is no argument of vLLM"),
         (("demo", "--source", "hf://a/b", "--title", "a\nb"), "'a\\nb' has a character that is not printable"),
     ],

@@ -96,7 +96,7 @@ def test_a_model_is_promoted_and_no_token_is_shown(workbench: Sandbox, monkeypat
     assert "Argo CD rolls it out" in drawn(promoted)["text/html"]
     assert promoted[0].data["text/plain"].endswith(": SUCCEEDED")
     assert "succeeded, 6 steps" in promoted[0].data["text/html"]
-    manifest = "HEAD:gitops/stage01-model-serving/application/demo-llama.yaml"
+    manifest = "HEAD:gitops/stage01-model-serving/application/vllm/demo-llama.yaml"
     git = ["git", "-C", str(workbench.directory / "git" / "gitops.git"), "show", manifest]
     served = subprocess.run(git, check=True, capture_output=True, text=True).stdout
     assert f"storageUri: oci://{workbench.registry_address}/models/demo-llama@sha256:" in served
@@ -112,7 +112,7 @@ def test_a_retraining_is_scheduled_and_run_and_has_nothing_to_do_the_second_time
     scheduled = seen['p.schedule("retrain-and-promote", cron="0 2 * * *", timezone="Europe/Amsterdam", spec=spec)']
     assert scheduled.startswith(
         "retrain-and-promote: created\n  pipeline retrain-and-promote promotes demo-llama "
-        "(gitops/stage01-model-serving/application/demo-llama.yaml)\n  0 2 * * * Europe/Amsterdam  (on;"
+        "(gitops/stage01-model-serving/application/vllm/demo-llama.yaml)\n  0 2 * * * Europe/Amsterdam  (on;"
     )
     assert len(re.findall(r"next: \w{3} \d{4}-\d\d-\d\d 02:00 CES?T", scheduled)) == 3
     assert "(paused;" in seen['p.pause("retrain-and-promote")']

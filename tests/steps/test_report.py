@@ -21,6 +21,7 @@ from modelcar.spec import load_spec
 from modelcar.steps.ended import EVENTS, EndedStep
 from modelcar.steps.note import SKIPPED, Note, find_result, find_skip
 from modelcar.steps.report import describe_failure, report_failure, report_promotion, report_skipped
+from modelcar_sandbox.git_tree import MANIFEST
 from modelcar_sandbox.kubernetes import write_kubeconfig
 from modelcar_sandbox.sandbox import Sandbox
 from page.html_tree import Element, read
@@ -115,9 +116,7 @@ def test_a_promotion_is_told_from_source_to_commit(
 ) -> None:
     done = promoted.first
     told = report(promoted, done, tmp_path)
-    sentence = (
-        "gitops/stage01-model-serving/application/demo-llama.yaml on main names the new image; Argo CD rolls it out."
-    )
+    sentence = f"{MANIFEST} on main names the new image; Argo CD rolls it out."
     assert find_result(capsys.readouterr().out) == sentence
     text = told.page.text
     for value in (
@@ -141,7 +140,7 @@ def test_the_diff_of_the_commit_is_told_and_it_alone(promoted: Promoted, tmp_pat
     lines = told.summary.partition("## Diff")[2].partition("## Links")[0].splitlines()
     changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     removed = [line for line in changed if line.startswith("-")]
-    assert any("never-built" in line for line in removed)
+    assert any("0" * 64 in line for line in removed)
     assert any(str(promoted.first.push.digest) in line for line in changed if line.startswith("+"))
 
 
@@ -169,9 +168,7 @@ def test_a_commit_that_an_earlier_attempt_made_is_new(
     promoted: Promoted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = report(promoted, promoted.again, tmp_path, patch={"changed": True, "seconds": 0.4})
-    sentence = (
-        "gitops/stage01-model-serving/application/demo-llama.yaml on main names the new image; Argo CD rolls it out."
-    )
+    sentence = f"{MANIFEST} on main names the new image; Argo CD rolls it out."
     assert find_result(capsys.readouterr().out) == sentence
     assert sentence in told.page.text
     assert str(promoted.first.push.digest) in told.summary.partition("## Diff")[2].partition("## Links")[0]

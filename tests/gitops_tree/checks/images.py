@@ -8,7 +8,7 @@ from typing import Final
 
 from gitops_tree.checks.references import IMAGE_REGISTRY
 from gitops_tree.checks.registry import check
-from gitops_tree.objects import annotations_of, describe, name_of, namespace_of
+from gitops_tree.objects import annotations_of, describe, name_of
 from gitops_tree.pods import pods
 from gitops_tree.tree import Tree
 
@@ -49,12 +49,13 @@ def _unpinned(image: str) -> Iterator[str]:
 
 
 def _models(tree: Tree) -> Iterator[str]:
+    pushed = {one["inferenceService"]["name"]: one["image"]["repository"] for one in tree.specs.values()}
     for one in tree.of_kind("InferenceService"):
         uri = one["spec"]["predictor"]["model"].get("storageUri", "")
         found = _STORAGE.fullmatch(uri)
         if found is None:
             yield f"{describe(one)}: {uri} is no oci:// reference by digest"
-        elif not uri.startswith(f"oci://{IMAGE_REGISTRY}/{namespace_of(one)}/{name_of(one)}@"):
-            yield f"{describe(one)}: {uri} is not in its own ImageStream"
+        elif not uri.startswith(f"oci://{pushed.get(name_of(one))}@"):
+            yield f"{describe(one)}: {uri} is not where its promotions push"
         elif found[3] == NEVER_BUILT and annotations_of(one).get("serving.kserve.io/stop") != "true":
             yield f"{describe(one)} runs, and its image was never built"

@@ -165,8 +165,9 @@ def _specs(tree: Tree) -> Iterator[str]:
         documents = read_yaml(tree.files.get(service["path"], ""))
         if not any(one["kind"] == "InferenceService" and name_of(one) == service["name"] for one in documents):
             yield f"{path}: {service['path']} has no InferenceService {service['name']}"
-        if spec["image"]["repository"] not in streams:
-            yield f"{path}: there is no ImageStream for {spec['image']['repository']}"
+        repository = spec["image"]["repository"]
+        if repository.startswith(f"{IMAGE_REGISTRY}/") and repository not in streams:
+            yield f"{path}: there is no ImageStream for {repository}"
 
 
 @check(13, "Each Service selects the pods of one Deployment, which has the port that it leads to")

@@ -67,7 +67,7 @@ def a_volume_that_the_model_lacks(tree: Tree) -> None:
     )
 
 
-@mutation(12)
+@mutation(12, also={24})
 def a_promotion_to_another_image(tree: Tree) -> None:
     tree.specs[SPEC]["image"]["repository"] += "-2"
 

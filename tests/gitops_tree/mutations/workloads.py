@@ -89,6 +89,11 @@ def a_model_by_tag(tree: Tree) -> None:
     served(tree)["storageUri"] = served(tree)["storageUri"].partition("@")[0] + ":latest"
 
 
+@mutation(24, also={12})
+def a_model_that_its_promotions_do_not_push(tree: Tree) -> None:
+    served(tree)["storageUri"] = served(tree)["storageUri"].replace("granite", "marble")
+
+
 @mutation(24)
 def an_image_by_latest(tree: Tree) -> None:
     container(tree)["image"] = "quay.io/minio/minio:latest"
