@@ -45,10 +45,8 @@ def new_model_command(name: str, *, source: str, title: str | None, tree: Path, 
     model = ServedModel(name, source, title or name, **more)
     for path in GitOpsTree(tree).add(model):
         click.echo(path)
-    click.echo(
-        f"Commit these; then promote it: modelcar promote {PROMOTIONS / f'{name}.yaml'}",
-        err=True,
-    )
+    click.echo("`make gitops-check` says whether the namespace's quota has room for it.", err=True)
+    click.echo(f"Commit these; then promote it: modelcar promote {PROMOTIONS / f'{name}.yaml'}", err=True)
 
 
 @gitops.command("create-secret")

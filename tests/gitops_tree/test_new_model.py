@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from bare_machine import few_certificates, home
 from cli.command import Run, modelcar
+from gitops_tree.run import find_problems
+from gitops_tree.tree import Tree
 from modelcar.delivery.inference_service import is_placeholder
 from modelcar.errors import InvalidInput
 from modelcar.spec import parse_spec
 from modelcar_gitops.served_model import LONGEST_NAME, ServedModel
 from modelcar_gitops.tree import GitOpsTree, add_resource
+from modelcar_sandbox.git_tree import copy_tree
 
 __all__ = ["few_certificates", "home", "modelcar"]
 
@@ -136,6 +139,29 @@ def test_ordinary_and_odd_names_are_taken(tree: Path, name: str) -> None:
     assert claim["metadata"]["name"] == f"{name}-cache"
     assert spec.inference_service.name == name
     assert f"{name}.yaml" in yaml.safe_load((tree / SERVED / "kustomization.yaml").read_text())["resources"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ServedModel("demo", "hf://a/b", "Demo", "", gpus=0),
+        ServedModel("null", "hf://a/b", "Null", ""),
+        ServedModel("x" * LONGEST_NAME, "hf://a/b@v1", "As long as can be", ""),
+        ServedModel("demo", "hf://a/b", "Elsewhere", "", repository="quay.io/team/demo"),
+    ],
+    ids=lambda model: model.title,
+)
+def test_the_checks_pass_with_one_model_more(model: ServedModel, tmp_path: Path) -> None:
+    copy_tree(tmp_path)
+    GitOpsTree(tmp_path).add(model)
+    assert find_problems(Tree.load(tmp_path)) == {}
+
+
+def test_a_model_that_the_quota_has_no_room_for_is_found(tmp_path: Path) -> None:
+    copy_tree(tmp_path)
+    GitOpsTree(tmp_path).add(ServedModel("demo", "hf://a/b", "Large", "", gpus=4))
+    sentence = "requests.nvidia.com/gpu is 4, and 10 may be asked for at once"
+    assert find_problems(Tree.load(tmp_path)) == {20: [f"ResourceQuota private-ai-demo/private-ai-demo: {sentence}"]}
 
 
 BAD = {
