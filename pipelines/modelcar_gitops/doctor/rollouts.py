@@ -1,0 +1,98 @@
+"""What serves in a namespace, asked of its Deployments and pods."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from modelcar.errors import PipelineServerAccessDenied
+from modelcar_gitops.doctor.findings import Finding, Sign
+from modelcar_gitops.rollout import POD_LABEL, Object, RolloutStatus, State, deployment_of, read_rollout
+from modelcar_pipelines.cluster import Cluster
+
+GROUP: Final = "What serves"
+_SIGNS: Final = {
+    State.SERVING: Sign.OK,
+    State.STOPPED: Sign.OK,
+    State.ROLLING_OUT: Sign.CANNOT_TELL,
+    State.CANNOT_START: Sign.BROKEN,
+}
+_SHORT: Final = len("sha256:") + 12
+
+
+def look_at_rollouts(cluster: Cluster, namespace: str) -> list[Finding]:
+    """A finding for each InferenceService of a namespace, in the order of their names.
+
+    Where they may not be read, one that says so.
+
+    Raises:
+        PromotionError: The cluster fails or cannot be reached.
+    """
+    try:
+        services = cluster.list_objects("serving.kserve.io", "v1beta1", namespace, "inferenceservices")
+        if services is None:
+            return [_missing("the cluster does not know InferenceServices: KServe is not there", _OPERATOR)]
+        if not services:
+            return [_missing(f"there is none in namespace {namespace}", _NEW_MODEL)]
+        found = [_look_at(cluster, namespace, service) for service in services]
+    except PipelineServerAccessDenied as error:
+        return [Finding(GROUP, "InferenceServices", Sign.CANNOT_TELL, str(error), error.hint or "")]
+    return [describe_rollout(one, namespace) for one in sorted(found, key=lambda one: one.service)]
+
+
+def _look_at(cluster: Cluster, namespace: str, service: Object) -> RolloutStatus:
+    name = service["metadata"]["name"]
+    deployment = cluster.get_object("apps", "v1", namespace, "deployments", deployment_of(service))
+    pods = cluster.list_objects("", "v1", namespace, "pods", label_selector=f"{POD_LABEL}={name}")
+    return read_rollout(service, deployment, pods or ())
+
+
+def describe_rollout(rollout: RolloutStatus, namespace: str) -> Finding:
+    """A rollout in words; digests by their first 12 hex digits."""
+    return Finding(
+        GROUP,
+        rollout.service,
+        _SIGNS[rollout.state],
+        _describe(rollout),
+        _find_way_out(rollout, namespace),
+        note=rollout.state is State.ROLLING_OUT,
+    )
+
+
+def _describe(rollout: RolloutStatus) -> str:
+    wanted, old = _short(rollout.wanted), ", ".join(_short(one) for one in rollout.serving if one != rollout.wanted)
+    if rollout.state is State.SERVING:
+        return f"serves {wanted}, and nothing else"
+    if rollout.state is State.STOPPED:
+        return "is stopped: it waits for its first promotion" if rollout.waits_for_promotion else "is stopped"
+    if old:
+        beside = f"the old {old} still serves"
+    elif rollout.serving:
+        beside = f"older pods of {wanted} still serve"
+    else:
+        beside = "nothing serves"
+    if rollout.state is State.CANNOT_START:
+        return f"the new model {wanted} cannot start: {rollout.reason}; {beside}"
+    return f"the new model {wanted} is rolling out: {rollout.reason}; {beside}"
+
+
+def _find_way_out(rollout: RolloutStatus, namespace: str) -> str:
+    if rollout.state is State.ROLLING_OUT:
+        return "Look again in a minute; a large model takes longer."
+    if rollout.state is not State.CANNOT_START:
+        return ""
+    look = f"oc describe pod -n {namespace} -l {POD_LABEL}={rollout.service}"
+    if rollout.serving:
+        return f"Mend that or revert the promotion's commit in git; more is told by: {look}"
+    return f"Mend that; more is told by: {look}"
+
+
+def _short(model: str) -> str:
+    return model[len("sha256:") : _SHORT] if model.startswith("sha256:") else model
+
+
+def _missing(text: str, way_out: str) -> Finding:
+    return Finding(GROUP, "InferenceServices", Sign.MISSING, text, way_out)
+
+
+_NEW_MODEL: Final = "Add one with modelcar gitops new-model, commit it, and look whether Argo CD has applied it."
+_OPERATOR: Final = "Install OpenShift AI with KServe, or check which cluster the kubeconfig names."
