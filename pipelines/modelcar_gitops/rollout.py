@@ -65,6 +65,12 @@ def deployment_of(service: Object) -> str:
     return f"{service['metadata']['name']}-predictor"
 
 
+def storage_uri_of(service: Object) -> str:
+    """The storageUri of an InferenceService; empty when it has none."""
+    model = ((service.get("spec") or {}).get("predictor") or {}).get("model") or {}
+    return str(model.get("storageUri") or "")
+
+
 def read_rollout(service: Object, deployment: Object | None, pods: Iterable[Object]) -> RolloutStatus:
     """How far the rollout of an InferenceService is.
 
@@ -74,7 +80,7 @@ def read_rollout(service: Object, deployment: Object | None, pods: Iterable[Obje
         pods: All with its `POD_LABEL`.
     """
     name = str(service["metadata"]["name"])
-    wanted = _model(_storage_uri(service))
+    wanted = _model(storage_uri_of(service))
     living = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp") and _phase(pod) not in _ENDED]
     running = dict.fromkeys(_model_of(pod) for pod in living if _holds(pod, "Ready"))
     serving = tuple(sorted(running, key=lambda model: model != wanted))
@@ -164,11 +170,6 @@ def _containers(pod: Object) -> Iterator[Object]:
 
 def _model(storage_uri: str) -> str:
     return digest_of(storage_uri) or storage_uri
-
-
-def _storage_uri(service: Object) -> str:
-    model = ((service.get("spec") or {}).get("predictor") or {}).get("model") or {}
-    return str(model.get("storageUri") or "")
 
 
 def _annotations(one: Object) -> Mapping[str, str]:

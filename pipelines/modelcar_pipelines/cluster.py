@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,10 @@ _KUBECONFIG: Final = Path(".kube/config")
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 _TIMEOUTS_S: Final = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
 _NAME_SERVER: Final = "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT to do without."
+
+
+class NotAllowed(PipelineServerAccessDenied):
+    """The cluster knows who asks, and does not let them do this (403)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,7 @@ class Cluster:
         if error.status == 403:
             role = "edit" if verb == "create" else "view"
             kind = f"{plural}.{group}" if group else plural
-            return PipelineServerAccessDenied(
+            return NotAllowed(
                 f"the cluster at {self.url} does not let you {verb} {kind} in namespace {namespace} (403)",
                 hint=f"Check the namespace and ask for the role {role} in it. {self.instead}",
             )
@@ -205,26 +209,27 @@ def _read_message(error: Any) -> str:
         return str(error.reason)
 
 
-def find_cluster(env: Mapping[str, str], *, instead: str = _NAME_SERVER) -> Cluster:
+def find_cluster(env: Mapping[str, str], *, instead: str = _NAME_SERVER, attempts: int = CONTACT_ATTEMPTS) -> Cluster:
     """The cluster to ask; nothing is sent.
 
     Args:
         env: A kubeconfig that `KUBECONFIG` names goes first, then the pod that this is, then `~/.kube/config`.
         instead: A sentence for errors: how people do without a cluster.
+        attempts: Requests in all while the cluster fails in a way that may pass.
 
     Raises:
         PipelineServerNotFound: There is none.
         InvalidInput: The kubeconfig cannot be used.
     """
     if not env.get("KUBECONFIG") and (pod := _find_pod(env, instead)) is not None:
-        return pod
+        return replace(pod, attempts=attempts)
     named = env.get("KUBECONFIG") or str(Path(env.get("HOME") or Path.home()) / _KUBECONFIG)
     if not any(Path(one).expanduser().is_file() for one in named.split(":") if one):
         raise PipelineServerNotFound(
             f"there is no cluster to ask: no kubeconfig at {named}",
             hint=f"Log in to the cluster with oc login. {instead}",
         )
-    return _read_kubeconfig(named, instead)
+    return replace(_read_kubeconfig(named, instead), attempts=attempts)
 
 
 def _find_pod(env: Mapping[str, str], instead: str) -> Cluster | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from modelcar.errors import PipelineServerAccessDenied
+from modelcar.errors import PromotionError
+from modelcar_gitops.doctor.checks import find_fault
 from modelcar_gitops.doctor.findings import Finding, Sign
 from modelcar_gitops.rollout import POD_LABEL, Object, RolloutStatus, State, deployment_of, read_rollout
-from modelcar_pipelines.cluster import Cluster
+from modelcar_pipelines.cluster import Cluster, NotAllowed
 
 GROUP: Final = "What serves"
 _SIGNS: Final = {
@@ -19,31 +21,42 @@ _SIGNS: Final = {
 _SHORT: Final = len("sha256:") + 12
 
 
-def look_at_rollouts(cluster: Cluster, namespace: str) -> list[Finding]:
-    """A finding for each InferenceService of a namespace, in the order of their names.
-
-    Where they may not be read, one that says so.
-
-    Raises:
-        PromotionError: The cluster fails or cannot be reached.
-    """
+def read_services(cluster: Cluster, namespace: str) -> tuple[list[Object], list[Finding]]:
+    """The InferenceServices of a namespace by their names, and what there is to say where there are none to see."""
     try:
         services = cluster.list_objects("serving.kserve.io", "v1beta1", namespace, "inferenceservices")
-        if services is None:
-            return [_missing("the cluster does not know InferenceServices: KServe is not there", _OPERATOR)]
-        if not services:
-            return [_missing(f"there is none in namespace {namespace}", _NEW_MODEL)]
-        found = [_look_at(cluster, namespace, service) for service in services]
-    except PipelineServerAccessDenied as error:
-        return [Finding(GROUP, "InferenceServices", Sign.CANNOT_TELL, str(error), error.hint or "")]
-    return [describe_rollout(one, namespace) for one in sorted(found, key=lambda one: one.service)]
+    except PromotionError as error:
+        return [], [_refused("InferenceServices", error)]
+    if services is None:
+        told = "the cluster does not know InferenceServices: KServe is not there"
+        return [], [_missing(told, "Install OpenShift AI with KServe, or check which cluster the kubeconfig names.")]
+    if not services:
+        way_out = (
+            "Look whether Argo CD has applied stage01-application; modelcar gitops new-model adds one to the tree."
+        )
+        return [], [_missing(f"there is none in namespace {namespace}", way_out)]
+    return sorted(services, key=lambda service: str(service["metadata"]["name"])), []
 
 
-def _look_at(cluster: Cluster, namespace: str, service: Object) -> RolloutStatus:
-    name = service["metadata"]["name"]
-    deployment = cluster.get_object("apps", "v1", namespace, "deployments", deployment_of(service))
-    pods = cluster.list_objects("", "v1", namespace, "pods", label_selector=f"{POD_LABEL}={name}")
-    return read_rollout(service, deployment, pods or ())
+def look_at_rollouts(cluster: Cluster, namespace: str, services: Sequence[Object]) -> list[Finding]:
+    """A finding for each InferenceService of a namespace, in their order."""
+    return [_look_at(cluster, namespace, service) for service in services]
+
+
+def _look_at(cluster: Cluster, namespace: str, service: Object) -> Finding:
+    name = str(service["metadata"]["name"])
+    try:
+        deployment = cluster.get_object("apps", "v1", namespace, "deployments", deployment_of(service))
+        pods = cluster.list_objects("", "v1", namespace, "pods", label_selector=f"{POD_LABEL}={name}")
+    except PromotionError as error:
+        return _refused(name, error)
+    return describe_rollout(read_rollout(service, deployment, pods or ()), namespace)
+
+
+def _refused(subject: str, error: PromotionError) -> Finding:
+    if isinstance(error, NotAllowed):
+        return Finding(GROUP, subject, Sign.CANNOT_TELL, str(error), (error.hint or "").strip())
+    return find_fault(GROUP, subject, error)
 
 
 def describe_rollout(rollout: RolloutStatus, namespace: str) -> Finding:
@@ -92,7 +105,3 @@ def _short(model: str) -> str:
 
 def _missing(text: str, way_out: str) -> Finding:
     return Finding(GROUP, "InferenceServices", Sign.MISSING, text, way_out)
-
-
-_NEW_MODEL: Final = "Add one with modelcar gitops new-model, commit it, and look whether Argo CD has applied it."
-_OPERATOR: Final = "Install OpenShift AI with KServe, or check which cluster the kubeconfig names."
