@@ -9,13 +9,16 @@ from typing import Any
 
 OLD, NEW = "sha256:" + "0a" * 32, "sha256:" + "1b" * 32
 NEVER_BUILT = "sha256:" + "0" * 64
-IMAGE = "registry.example.com/team/granite"
+IMAGE = "127.0.0.1:9/team/granite"
+"""Of a registry that nobody listens for, and no name server is asked for."""
 BACK_OFF = f'Back-off pulling image "{IMAGE}@{NEW}": ErrImagePull: rpc error: code = NotFound desc = not found'
 
 Object = dict[str, Any]
 
 
-def service(digest: str = NEW, *, name: str = "granite", stop: str = "", failure: Object | None = None) -> Object:
+def service(
+    digest: str = NEW, *, name: str = "granite", image: str = IMAGE, stop: str = "", failure: Object | None = None
+) -> Object:
     """An InferenceService. Its status says that all is well, as KServe's does while a rollout goes wrong."""
     metadata: Object = {"name": name, "generation": 2}
     if stop:
@@ -31,7 +34,7 @@ def service(digest: str = NEW, *, name: str = "granite", stop: str = "", failure
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": metadata,
-        "spec": {"predictor": {"model": {"modelFormat": {"name": "vLLM"}, "storageUri": f"oci://{IMAGE}@{digest}"}}},
+        "spec": {"predictor": {"model": {"modelFormat": {"name": "vLLM"}, "storageUri": f"oci://{image}@{digest}"}}},
         "status": status,
     }
 
@@ -50,7 +53,7 @@ def deployment(
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": f"{name}-predictor", "generation": 2},
-        "spec": {"replicas": 1, "selector": {}, "template": _template(digest)},
+        "spec": {"replicas": 1, "selector": {"matchLabels": _labels(name)}, "template": _template(digest, name)},
         "status": {"observedGeneration": seen, **counts, "conditions": list(conditions)},
     }
 
@@ -84,7 +87,7 @@ def pod(
         name: Of the InferenceService.
         more: Members of its metadata (`deletionTimestamp`) or status (`phase`, `scheduled`).
     """
-    template = _template(digest)
+    template = _template(digest, name)
     waits = {"state": {"waiting": {"reason": "PodInitializing"}}, "imageID": "", "restartCount": 0}
     runs = {"state": {"running": {"startedAt": made}}, "restartCount": 0}
     pulled = {"imageID": f"{IMAGE}@{digest}"}
@@ -93,7 +96,7 @@ def pod(
     metadata: Object = {
         "name": f"{name}-predictor-{digest[7:12]}",
         "creationTimestamp": made,
-        "labels": {"app": f"isvc.{name}-predictor", "serving.kserve.io/inferenceservice": name},
+        "labels": _labels(name),
         "annotations": template["metadata"]["annotations"],
     }
     if "deletionTimestamp" in more:
@@ -130,11 +133,18 @@ def ended(exit_code: int, restarts: int = 0, reason: str = "Error") -> Object:
     return {"state": {"terminated": {"exitCode": exit_code, "reason": reason}}, "restartCount": restarts}
 
 
-def _template(digest: str) -> Object:
+def _labels(name: str) -> dict[str, str]:
+    return {"app": f"isvc.{name}-predictor", "serving.kserve.io/inferenceservice": name}
+
+
+def _template(digest: str, name: str) -> Object:
     image = f"{IMAGE}@{digest}"
     uri = f"oci://{image}"
     return {
-        "metadata": {"annotations": {"internal.serving.kserve.io/storage-initializer-sourceuri": uri}},
+        "metadata": {
+            "labels": _labels(name),
+            "annotations": {"internal.serving.kserve.io/storage-initializer-sourceuri": uri},
+        },
         "spec": {
             "initContainers": [{"name": "modelcar-init", "image": image}],
             "containers": [

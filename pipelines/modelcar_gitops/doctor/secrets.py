@@ -47,7 +47,7 @@ def _found(secret: Secret, found: dict[str, Any]) -> Finding:
     lacking = [key for key in secret.keys if key not in (found.get("data") or {})]
     if not lacking:
         return Finding(GROUP, secret.name, Sign.OK, f"is there in {secret.namespace}, with {_join(secret.keys)}")
-    told = f"is there in {secret.namespace} and has no {_join(lacking)}, for {secret.purpose}"
+    told = f"is there in {secret.namespace} and has no {' or '.join(lacking)}, for {secret.purpose}"
     if secret.made_by == BY_HAND:
         way_out = f"oc delete secret {secret.name} -n {secret.namespace}, and then: {_command(secret)}"
     else:
@@ -98,12 +98,12 @@ def _command(secret: Secret) -> str:
     if secret.keys == (_LOGINS,):
         return (
             f"oc create secret generic {secret.name} -n {secret.namespace} "
-            f"--type=kubernetes.io/dockerconfigjson --from-file={_LOGINS}=auth.json (the file that podman login wrote)"
+            f"--type=kubernetes.io/dockerconfigjson --from-file={_LOGINS}=auth.json # the file that podman login wrote"
         )
     lines = _join(tuple(f"{key}=…" for key in secret.keys))
     return (
         f"oc create secret generic {secret.name} -n {secret.namespace} --from-env-file=/dev/stdin "
-        f"(then type {lines}{', a line each,' if len(secret.keys) > 1 else ''} and Ctrl-D)"
+        f"# then type {lines}, {'a line each, ' if len(secret.keys) > 1 else ''}and Ctrl-D"
     )
 
 

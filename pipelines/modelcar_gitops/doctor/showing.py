@@ -22,7 +22,7 @@ def show(namespace: str, findings: Sequence[Finding]) -> None:
         for one in members:
             click.echo(f"  {one.sign:<{_SIGN_WIDTH}}  {one.subject:<{width}}  {one.text}")
             if one.way_out:
-                click.echo(f"  {'':<{_SIGN_WIDTH}}  {'':<{width}}  -> {one.way_out}")
+                click.echo(f"  {'':<{_SIGN_WIDTH}}  -> {one.way_out}")
     click.echo(_sum_up(namespace, findings))
 
 
