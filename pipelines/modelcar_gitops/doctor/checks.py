@@ -11,6 +11,7 @@ from typing import Final
 
 from modelcar.errors import GitRepositoryNotFound, PipelineServerNotFound, PromotionError
 from modelcar_gitops.doctor.findings import Finding, Sign
+from modelcar_pipelines.cluster import NotAllowed
 
 PATIENCE_S: Final = 15.0
 """How long one thing may take, from when all begin; kfp and the Model Registry's client need seconds to be imported."""
@@ -58,7 +59,7 @@ def run_checks(checks: Sequence[Check], patience_s: float = PATIENCE_S) -> list[
                 raise answer
             found[number] = answer
     except queue.Empty:
-        silent = (f"did not answer within {patience_s:.0f} s", "Check the network, and that it runs.")
+        silent = (f"did not answer within {patience_s:g} s", "Check the network, and that it runs.")
         for number, check in enumerate(checks):
             found.setdefault(number, [Finding(check.group, check.subject, Sign.BROKEN, *silent)])
     return [finding for number in range(len(checks)) for finding in found[number]]
@@ -74,6 +75,7 @@ def _run(number: int, check: Check, answers: queue.SimpleQueue[tuple[int, list[F
 
 
 def find_fault(group: str, subject: str, error: PromotionError) -> Finding:
-    """An error as a finding: its sentence, and its hint as the way out."""
+    """An error as a finding: its sentence, and its hint as the way out. What may not be read is not broken."""
     sign = Sign.MISSING if isinstance(error, _NOT_THERE) else Sign.BROKEN
+    sign = Sign.CANNOT_TELL if isinstance(error, NotAllowed) else sign
     return Finding(group, subject, sign, str(error), (error.hint or "").strip())
