@@ -195,6 +195,8 @@ def test_of_a_secret_that_a_job_makes_it_is_told_what_became_of_the_job(
 def test_the_command_that_is_told_makes_the_secret(
     namespace: Namespace, modelcar: Run, home: Path, name: str, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "REAL_BIN" not in os.environ:
+        pytest.skip("REAL_BIN is not set")
     monkeypatch.chdir(home)
     (home / "auth.json").write_text('{"auths": {}}')
     told, way_out = lines(modelcar("doctor", "--namespace", namespace.name).stdout, name)

@@ -278,9 +278,11 @@ def test_what_is_silent_is_left_behind_and_the_others_are_told() -> None:
         return []
 
     answer = Finding("a", "quick", Sign.OK, "answers")
-    found = run_checks([Check("a", "slow", wait), Check("a", "quick", lambda: [answer])], patience_s=0.2)
+    slow = Check("a", "slow", wait, "https://slow.example.com")
+    found = run_checks([slow, Check("a", "quick", lambda: [answer])], patience_s=0.2)
     never.set()
-    silent = Finding("a", "slow", Sign.BROKEN, "did not answer within 0.2 s", "Check the network, and that it runs.")
+    told = "https://slow.example.com did not answer within 0.2 s"
+    silent = Finding("a", "slow", Sign.BROKEN, told, "Check the network, and that it runs.")
     assert found == [silent, answer]
 
 
@@ -290,3 +292,19 @@ def test_a_fault_of_a_check_is_not_taken_for_a_finding() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run_checks([Check("a", "faulty", fail)])
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown(
+    mine: Namespace, modelcar: Run, shell: pytest.MonkeyPatch
+) -> None:
+    subjects = {
+        "MODEL_REGISTRY_URL": "Model Registry",
+        "KF_PIPELINES_ENDPOINT": "pipeline server",
+        "MODELCAR_GIT_URL": "git repository",
+    }
+    for variable in subjects:
+        shell.setenv(variable, "https://robot:s3cret-Pa55@example.com/x")
+    ran = modelcar("doctor", "--namespace", "mine")
+    assert ran.code == 1
+    assert all(lines(ran.stdout, subject)[0].startswith("broken ") for subject in subjects.values())
+    assert "s3cret-Pa55" not in ran.stdout + ran.stderr
