@@ -70,7 +70,8 @@ def _describe(rollout: RolloutStatus) -> str:
     if rollout.state is State.SERVING:
         return f"serves {wanted}, and nothing else"
     if rollout.state is State.STOPPED:
-        return "is stopped: it waits for its first promotion" if rollout.waits_for_promotion else "is stopped"
+        why = "it waits for its first promotion" if rollout.waits_for_promotion else rollout.reason
+        return f"is stopped: {why}" if why else "is stopped"
     if old:
         beside = f"the old {old} still serves"
     elif rollout.serving:
