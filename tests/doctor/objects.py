@@ -44,6 +44,7 @@ def deployment(
     *,
     name: str = "granite",
     seen: int = 2,
+    wants: int = 1,
     conditions: Any = (),
     counts: dict[str, int] | None = None,
 ) -> Object:
