@@ -33,7 +33,6 @@ test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses
 gitops-check: $(VENV)/.dev ## Check the GitOps tree as kustomize, kubectl or oc renders it (part of `make test`)
 	$(PYTEST) -n $(WORKERS) --dist worksteal tests/gitops_tree
 
-# Not in a test's way: the test says when this is due.
 .PHONY: gitops-picture
 gitops-picture: $(VENV)/.dev ## Draw the pictures of the GitOps tree anew (docs/images/gitops-*.svg)
 	@PYTHONPATH=tests $(BIN)/python -m gitops_tree.pictures
