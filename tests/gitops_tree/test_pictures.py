@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -42,12 +43,15 @@ def test_no_font_and_nothing_from_elsewhere_is_in_it(name: str, tree: Tree) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_text_is_smaller_than_twelve_pixels_or_begins_outside(name: str, tree: Tree) -> None:
+def test_no_text_is_smaller_than_twelve_pixels_or_ends_outside(name: str, tree: Tree) -> None:
     drawn = parse(draw_all(tree)[name])
     assert {int(size) for size in re.findall(r"(\d+)px", "".join(drawn.itertext()))} == {12, 13, 15}
     width, height = float(drawn.attrib["width"]), float(drawn.attrib["height"])
-    places = [(float(one.attrib["x"]), float(one.attrib["y"])) for one in drawn.iter() if one.tag.endswith("}text")]
-    assert [place for place in places if not (0 < place[0] < width and 0 < place[1] < height)] == []
+    assert [
+        one.text
+        for one in drawn.iter()
+        if one.tag.endswith("}text") and not all(0 < x < width and 0 < y < height for x, y in ends(one))
+    ] == []
 
 
 def test_every_object_is_on_a_card_once(tree: Tree) -> None:
@@ -91,6 +95,14 @@ def test_every_secret_of_the_contract_that_the_tree_reads_is_in_the_table(tree: 
 def texts(picture: str) -> list[str]:
     """All texts of a picture, in the order in which they are drawn."""
     return [one.text or "" for one in parse(picture).iter() if one.tag.endswith("}text")]
+
+
+def ends(one: ElementTree.Element) -> list[tuple[float, float]]:
+    """Where a text begins and ends, with letters as wide as those of a wide font."""
+    x, y, length = float(one.attrib["x"]), float(one.attrib["y"]), 6.6 * len(one.text or "")
+    angle = math.radians(-float(one.attrib.get("transform", "rotate(0 ").partition("(")[2].partition(" ")[0]))
+    begin = {"middle": 0.5, "end": 1.0}.get(one.attrib.get("text-anchor", ""), 0.0)
+    return [(x + part * length * math.cos(angle), y - part * length * math.sin(angle)) for part in (-begin, 1 - begin)]
 
 
 def parse(picture: str) -> ElementTree.Element:

@@ -14,11 +14,11 @@ from modelcar.page.markup import Html
 
 WIDTH: Final = 980
 EDGE: Final = 24
-LABELS: Final = 276
+LABELS: Final = 252
 """Of the rows, how wide."""
-CELL: Final = 62
+CELL: Final = 60
 LINE: Final = 16
-HEAD: Final = 176
+HEAD: Final = 212
 """Of a table, how high."""
 _SAID: Final = {
     ANYONE: "any pod of any other namespace",
@@ -155,8 +155,8 @@ def _table(parts: list[Html], y: float, title: str, rows: Sequence[Line], column
     left = EDGE + LABELS
     for number, column in enumerate(columns):
         at = left + CELL * number
-        for line, name in enumerate(column.names):
-            parts.append(text(at + 24 + 21 * line, top - 8, _SAID.get(name, name), "small", turn=-40))
+        for line, words in enumerate(_two_lines([_SAID.get(name, name) for name in column.names])):
+            parts.append(text(at + 26 + 20 * line, top - 8, words, "small", turn=-50))
     parts += _groups([column.group for column in columns], left, top)
     group, down = "", top
     for row in rows:
@@ -194,7 +194,13 @@ def _groups(groups: Sequence[str], x: float, y: float) -> list[Html]:
     return parts
 
 
-def _wrap(words: str, width: int = 40) -> list[str]:
+def _two_lines(names: Sequence[str]) -> list[str]:
+    """Names over a column, which has room for two lines."""
+    half = (len(names) + 1) // 2
+    return [", ".join(some) for some in (names[:half], names[half:]) if some]
+
+
+def _wrap(words: str, width: int = 34) -> list[str]:
     lines = [""]
     for word in words.split(" "):
         if lines[-1] and len(lines[-1]) + len(word) >= width:

@@ -100,7 +100,7 @@ def _legend(y: float) -> list[Html]:
         text(
             LEFT + 464,
             y + 4,
-            "has a connection, or a right, by the policies and bindings of the tree",
+            "may connect, or has a right, by policies and bindings",
             "small",
             "muted",
         ),
