@@ -33,6 +33,10 @@ test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses
 gitops-check: $(VENV)/.dev ## Check the GitOps tree as kustomize, kubectl or oc renders it (part of `make test`)
 	$(PYTEST) -n $(WORKERS) --dist worksteal tests/gitops_tree
 
+.PHONY: gitops-picture
+gitops-picture: $(VENV)/.dev ## Draw the pictures of the GitOps tree anew (docs/images/gitops-*.svg)
+	@PYTHONPATH=tests $(BIN)/python -m gitops_tree.pictures
+
 test-heavy: .venv-heavy/.train ## Load and train the demo model with torch (in a venv of its own)
 	.venv-heavy/bin/python -m pytest -q -m heavy
 
