@@ -89,23 +89,23 @@ def upload_command(
     What is there is not sent. Without NAMES, all pipelines of this package.
     """
     from modelcar_pipelines.catalog import compile_pipelines
+    from modelcar_pipelines.showing import show_uploads
     from modelcar_pipelines.step_image import choose_image
     from modelcar_pipelines.upload import upload
 
     pipelines = compile_pipelines(names, choose_image(image), workspace_size, training)
     server = open_server(**where)
-    done = {compiled.name: upload(server, compiled) for compiled in pipelines}
+    done = ((compiled.name, upload(server, compiled)) for compiled in pipelines)
     if as_json:
         print_json(
             {
                 name: {"pipeline_id": one.version.pipeline_id, "version_id": one.version.version_id}
                 | {"version": one.version.name, "created": one.created}
-                for name, one in done.items()
+                for name, one in done
             }
         )
-        return
-    for name, one in done.items():
-        click.echo(f"{name}  {one.version.name}  {'uploaded' if one.created else 'is the latest already'}")
+    else:
+        show_uploads(done)
 
 
 @pipeline.command("list")
