@@ -108,9 +108,12 @@ def added_lines(root: Path) -> tuple[tuple[str, str], ...]:
     return tuple((commit, line) for line, commit in found.items())
 
 
-@check(11, "Each Secret that is read is made by a Job of the tree, or is in the list of what is made by hand")
+@check(11, "Each Secret that is read is made by a Job of the tree or by External Secrets, or is listed as made by hand")
 def secrets(tree: Tree) -> Iterator[str]:
     known = {(one.namespace, one.name): one for one in SECRETS}
+    for one in tree.of_kind("ExternalSecret"):
+        if (namespace_of(one), _target(one)) not in known:
+            yield f"{describe(one)} makes Secret {_target(one)}, which the list has not"
     read = set()
     for found in references(tree):
         secret = known.get((found.namespace, found.name))
@@ -129,18 +132,26 @@ def secrets(tree: Tree) -> Iterator[str]:
 
 
 def _unmade(tree: Tree, secret: Secret) -> Iterator[str]:
-    """What is wrong with the Job that makes it."""
-    if secret.made_by == BY_HAND:
-        return
-    who = f"Secret {secret.namespace}/{secret.name}"
-    jobs = [one for one in tree.of_kind("Job") if f"Job {name_of(one)}" == secret.made_by]
-    jobs = [one for one in jobs if namespace_of(one) == secret.namespace]
-    if not jobs:
-        yield f"{who}: there is no {secret.made_by} that makes it"
-    for job in jobs:
-        name, keys = _made_by(job)
+    """What is wrong with the Job or the ExternalSecret that makes it."""
+    here = [one for one in tree.of_kind("Job", "ExternalSecret") if namespace_of(one) == secret.namespace]
+    makers = [one for one in here if one["kind"] == "ExternalSecret" and _target(one) == secret.name]
+    if secret.made_by != BY_HAND:
+        makers += [one for one in here if f"{one['kind']} {name_of(one)}" == secret.made_by]
+        if not makers:
+            yield f"Secret {secret.namespace}/{secret.name}: there is no {secret.made_by} that makes it"
+    for maker in makers:
+        name, keys = _brought_by(maker) if maker["kind"] == "ExternalSecret" else _made_by(maker)
         if name != secret.name or keys != set(secret.keys):
-            yield f"{describe(job)} makes {name} with {sorted(keys)}, not {secret.name} with {sorted(secret.keys)}"
+            yield f"{describe(maker)} makes {name} with {sorted(keys)}, not {secret.name} with {sorted(secret.keys)}"
+
+
+def _target(external: Object) -> str:
+    """The Secret that an ExternalSecret makes."""
+    return str(external["spec"].get("target", {}).get("name") or name_of(external))
+
+
+def _brought_by(external: Object) -> tuple[str, set[str]]:
+    return _target(external), {one["secretKey"] for one in external["spec"].get("data", ())}
 
 
 def _made_by(job: Object) -> tuple[str, set[str]]:
