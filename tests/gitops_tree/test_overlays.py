@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gitops_tree.cluster import endpoints, network
+from gitops_tree.mutations.registry import GRANITE
 from gitops_tree.objects import annotations_of, name_of, strings
 from gitops_tree.run import find_problems
 from gitops_tree.tree import APPLICATION, KUSTOMIZATION, REGISTRY, ROOT, Object, Tree
@@ -121,6 +123,25 @@ def test_with_the_kubernetes_store_the_server_is_told_and_only_schedules_are_app
     job = stored.get("CronJob", "modelcar-pipelines")["spec"]["jobTemplate"]["spec"]
     (container,) = job["template"]["spec"]["containers"]
     assert container["command"] == ["modelcar", "pipeline", "apply", "--no-upload", "/etc/modelcar/schedules"]
+
+
+def test_behind_a_proxy_every_check_passes_and_its_port_is_open_to_steps_alone(with_overlays: With) -> None:
+    behind = with_overlays({SERVER: ["proxy"]})
+    assert find_problems(behind) == {}
+    there, lets = endpoints(behind), network(behind, blocks_match_pods=False).lets
+    for name in ("Tekton step", "Kubeflow step", "workbench"):
+        assert lets(there[name], there["internet"], 3128), name
+        assert lets(there[name], there["internet by IPv6"], 3128), name
+        assert not lets(there[name], there["cloud's metadata"], 3128), name
+    assert not lets(there[GRANITE], there["internet"], 3128)
+
+
+def test_builds_of_a_private_repository_need_the_login_that_promotions_may_do_without(with_overlays: With) -> None:
+    """So it is an overlay's: as the tree is, nothing waits for a Secret that may be left out."""
+    private = with_overlays({SERVER: ["private-repository"]})
+    builds = ("modelcar-python", "modelcar-workbench")
+    needs = "needs Secret private-ai-demo/modelcar-git, which may be left out"
+    assert find_problems(private) == {11: [f"BuildConfig private-ai-demo/{name} {needs}" for name in builds]}
 
 
 def test_without_overlays_the_database_has_the_pipelines_and_jobs_make_the_secrets(tree: Tree) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from gitops_tree.checks.registry import check
 from gitops_tree.objects import contents, describe, name_of, namespace_of
-from gitops_tree.secret_references import references
+from gitops_tree.secret_references import Read, references
 from gitops_tree.tree import KUSTOMIZATION, Object, Tree, read_yaml
 from modelcar_gitops.bootstrap_secrets import BY_HAND, SECRETS, Secret
 
@@ -111,24 +111,29 @@ def added_lines(root: Path) -> tuple[tuple[str, str], ...]:
 @check(11, "Each Secret that is read is made by a Job of the tree or by External Secrets, or is listed as made by hand")
 def secrets(tree: Tree) -> Iterator[str]:
     known = {(one.namespace, one.name): one for one in SECRETS}
+    read = list(references(tree))
+    for found in read:
+        secret = known.get((found.namespace, found.name))
+        yield from (f"{found.who} {problem}" for problem in _misread(found, secret))
+    for secret in SECRETS:
+        if not any((secret.namespace, secret.name) == (found.namespace, found.name) for found in read):
+            yield f"nothing reads Secret {secret.namespace}/{secret.name}, which the list has"
+        yield from _unmade(tree, secret)
     for one in tree.of_kind("ExternalSecret"):
         if (namespace_of(one), _target(one)) not in known:
             yield f"{describe(one)} makes Secret {_target(one)}, which the list has not"
-    read = set()
-    for found in references(tree):
-        secret = known.get((found.namespace, found.name))
-        read.add((found.namespace, found.name))
-        if secret is None:
-            yield f"{found.who} reads Secret {found.namespace}/{found.name}, which nobody makes"
-            continue
-        for key in sorted(found.keys - set(secret.keys)):
-            yield f"{found.who} reads the key {key} of Secret {found.namespace}/{found.name}, which has no such key"
-        if secret.optional and not found.optional:
-            yield f"{found.who} needs Secret {found.namespace}/{found.name}, which may be left out"
-    for secret in SECRETS:
-        if (secret.namespace, secret.name) not in read:
-            yield f"nothing reads Secret {secret.namespace}/{secret.name}, which the list has"
-        yield from _unmade(tree, secret)
+
+
+def _misread(found: Read, secret: Secret | None) -> Iterator[str]:
+    """What is wrong with how a Secret is read."""
+    who = f"Secret {found.namespace}/{found.name}"
+    if secret is None:
+        yield f"reads {who}, which nobody makes"
+        return
+    for key in sorted(found.keys - set(secret.keys)):
+        yield f"reads the key {key} of {who}, which has no such key"
+    if secret.optional and not found.optional:
+        yield f"needs {who}, which may be left out"
 
 
 def _unmade(tree: Tree, secret: Secret) -> Iterator[str]:
