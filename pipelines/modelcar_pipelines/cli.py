@@ -60,8 +60,7 @@ def compile_command(names: tuple[str, ...], *, check: bool, directory: Path, **w
             paths = ", ".join(str(one.path) for one in drift)
             click.echo(f"Not what the source gives: {paths}. modelcar pipeline compile writes them anew.", err=True)
             raise SystemExit(1)
-        ones = "1 file" if len(files) == 1 else f"{len(files)} files"
-        click.echo(f"{directory} is up to date with the source: {ones}.", err=True)
+        click.echo(f"{directory} is up to date with the source: {len(files)} files.", err=True)
         return
     written = write_files(files, directory)
     for name in files:
