@@ -60,8 +60,7 @@ def compile_command(names: tuple[str, ...], *, check: bool, directory: Path, **w
             paths = ", ".join(str(one.path) for one in drift)
             click.echo(f"Not what the source gives: {paths}. modelcar pipeline compile writes them anew.", err=True)
             raise SystemExit(1)
-        ones = "1 file" if len(files) == 1 else f"{len(files)} files"
-        click.echo(f"{directory} is up to date with the source: {ones}.", err=True)
+        click.echo(f"{directory} is up to date with the source: {len(files)} files.", err=True)
         return
     written = write_files(files, directory)
     for name in files:
@@ -89,23 +88,23 @@ def upload_command(
     What is there is not sent. Without NAMES, all pipelines of this package.
     """
     from modelcar_pipelines.catalog import compile_pipelines
+    from modelcar_pipelines.showing import show_uploads
     from modelcar_pipelines.step_image import choose_image
     from modelcar_pipelines.upload import upload
 
     pipelines = compile_pipelines(names, choose_image(image), workspace_size, training)
     server = open_server(**where)
-    done = {compiled.name: upload(server, compiled) for compiled in pipelines}
+    done = ((compiled.name, upload(server, compiled)) for compiled in pipelines)
     if as_json:
         print_json(
             {
                 name: {"pipeline_id": one.version.pipeline_id, "version_id": one.version.version_id}
                 | {"version": one.version.name, "created": one.created}
-                for name, one in done.items()
+                for name, one in done
             }
         )
-        return
-    for name, one in done.items():
-        click.echo(f"{name}  {one.version.name}  {'uploaded' if one.created else 'is the latest already'}")
+    else:
+        show_uploads(done)
 
 
 @pipeline.command("list")

@@ -71,25 +71,27 @@ def schedule_command(
 @click.command("apply")
 @click.argument("directory", type=click.Path(path_type=Path))
 @image_option
+@click.option("--no-upload", is_flag=True, help="Make schedules only: something else brings the pipelines.")
 @server_options
-def apply_command(*, directory: Path, image: str | None, **where: Any) -> None:
+def apply_command(*, directory: Path, image: str | None, no_upload: bool, **where: Any) -> None:
     """Upload all pipelines, and make the schedules that files in DIRECTORY say.
 
     What is there as it should be is left alone; a schedule without a file is, too. A file that is at fault keeps no
     other from being applied.
     """
-    from modelcar.errors import PromotionError
+    from modelcar.errors import InvalidInput, PromotionError
     from modelcar_pipelines.catalog import compile_pipelines
     from modelcar_pipelines.declared_schedules import apply_declared, read_declared
+    from modelcar_pipelines.showing import show_uploads
     from modelcar_pipelines.step_image import choose_image
     from modelcar_pipelines.upload import upload
 
+    if no_upload and image is not None:
+        raise InvalidInput("--image is for what is uploaded, and --no-upload uploads nothing", hint="Leave one out.")
     declared = read_declared(directory)
-    pipelines = compile_pipelines((), choose_image(image))
+    pipelines = [] if no_upload else compile_pipelines((), choose_image(image))
     server = open_server(**where)
-    for compiled in pipelines:
-        done = upload(server, compiled)
-        click.echo(f"{compiled.name}  {done.version.name}  {'uploaded' if done.created else 'is the latest already'}")
+    show_uploads((compiled.name, upload(server, compiled)) for compiled in pipelines)
     failures: list[PromotionError] = []
     for one in declared:
         try:

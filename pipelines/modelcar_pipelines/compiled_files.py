@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelcar.errors import InvalidInput
-from modelcar_pipelines.catalog import Compiled
+from modelcar_pipelines.catalog import PIPELINES, Compiled
+from modelcar_pipelines.kubernetes_store import make_store_files
 from modelcar_pipelines.tekton.files import make_files
 
 DIRECTORY = Path("compiled")
@@ -29,12 +30,18 @@ class Drift:
 
 
 def list_files(pipelines: Sequence[Compiled]) -> dict[Path, str]:
-    """Texts by path below the directory: `kfp/NAME.yaml`, and `tekton/…` of those that are compiled to Tekton.
+    """Texts by path below the directory.
+
+    They are `kfp/NAME.yaml`, `kfp-kubernetes/…` with the same as objects of a cluster, and `tekton/…` of those that
+    are compiled to Tekton.
 
     Raises:
         InvalidInput: One of them has something that is not compiled to Tekton.
     """
     files = {Path("kfp", f"{compiled.name}.yaml"): compiled.text for compiled in pipelines}
+    files |= {
+        Path("kfp-kubernetes") / path: text for path, text in make_store_files(pipelines, list(PIPELINES)).items()
+    }
     return files | {Path("tekton") / path: text for path, text in make_files(pipelines).items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelcar_pipelines.local_run import LocalRun
     from modelcar_pipelines.runs import Outcome, Run
     from modelcar_pipelines.schedule_status import Schedule
+    from modelcar_pipelines.upload import Uploaded
     from modelcar_pipelines.versions import Version
 
 MARKS = {State.RUNNING: "▸", State.SUCCEEDED: "✓", State.FAILED: "✗", State.SKIPPED: "○"}
@@ -47,6 +48,12 @@ class StepLines:
         retried = f" (attempt {event.attempt})" if event.attempt > 1 else ""
         line = f"{event.at.astimezone():%H:%M:%S} {mark} {event.display_name}{retried}{took}"
         print(line, file=self._out or sys.stderr, flush=True)
+
+
+def show_uploads(done: Iterable[tuple[str, Uploaded]]) -> None:
+    """A line for each pipeline, as soon as it is there."""
+    for name, one in done:
+        print(f"{name}  {one.version.name}  {'uploaded' if one.created else 'is the latest already'}", flush=True)
 
 
 def show_lists(pipelines: Sequence[tuple[str, Version | None]], runs: Sequence[Run]) -> None:

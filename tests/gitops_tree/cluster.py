@@ -58,6 +58,9 @@ OUTSIDE: Final[Mapping[str, str]] = {
     "API of the cluster": "10.0.0.10",
     "internet": "203.0.113.7",
     "cloud's metadata": "169.254.169.254",
+    "API by IPv6": "fd01::10",
+    "internet by IPv6": "2001:db8::7",
+    "cloud's metadata by IPv6": "fd00:ec2::254",
 }
 RENDERED_PODS: Final = {
     "Deployment mysql": "database",

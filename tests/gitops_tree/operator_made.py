@@ -14,6 +14,7 @@ MODEL_REGISTRY: Final = "private-ai-model-registry"
 DSPA: Final = "dspa"
 DASHBOARD_NAMESPACE: Final = "redhat-ods-applications"
 REGISTRY_USER: Final = f"registry-user-{MODEL_REGISTRY}"
+REGISTRY_USERS: Final = f"{MODEL_REGISTRY}-users"
 IMAGE_BUILDER: Final = "system:image-builder"
 KFP_ACCOUNT: Final = f"pipeline-runner-{DSPA}"
 TEKTON_ACCOUNT: Final = "pipeline"
@@ -42,7 +43,6 @@ OPERATOR_MADE: Final = (
     Made("ServiceAccount", DASHBOARD_NAMESPACE, "rhods-dashboard", "OpenShift AI"),
     Made("Role", REGISTRY_NAMESPACE, REGISTRY_USER, f"the operator of Model Registries, for {MODEL_REGISTRY}"),
     Made("ClusterRole", "", IMAGE_BUILDER, "OpenShift"),
-    Made("Group", "", "private-ai-demo-users", "an administrator: the people whom the dashboard shows the registry"),
 )
 
 

@@ -70,10 +70,10 @@ def _pods(tree: Tree) -> Iterator[Pod]:
         if one["kind"] == "InferenceService":
             runtime = runtimes.get((namespace_of(one), one["spec"]["predictor"]["model"].get("runtime", "")))
             yield _serving(one, runtime["spec"] if runtime else {})
-        elif one["kind"] == "Pipeline":
-            yield from _steps(one)
         elif one["kind"] in _PLAIN:
             yield from _PLAIN[one["kind"]](one)
+    for one in tree.tekton_pipelines:
+        yield from _steps(one)
 
 
 def _deployment(one: Object) -> Iterator[Pod]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gitops_tree.objects import name_of, namespace_of
-from gitops_tree.operator_made import IMAGE_BUILDER, MODEL_REGISTRY, REGISTRY_USER
+from gitops_tree.operator_made import IMAGE_BUILDER, MODEL_REGISTRY, REGISTRY_USER, REGISTRY_USERS
 from gitops_tree.tree import REGISTRY_NAMESPACE, Object, Tree
 
 Rules = list[Mapping[str, Any]]
@@ -27,6 +27,15 @@ ROLES: Final[Mapping[tuple[str, str, str], Rules]] = {
     ],
 }
 """Of others, by kind, namespace and name."""
+BINDINGS: Final[list[Object]] = [
+    {
+        "kind": "RoleBinding",
+        "metadata": {"name": REGISTRY_USERS, "namespace": REGISTRY_NAMESPACE},
+        "roleRef": {"kind": "Role", "name": REGISTRY_USER},
+        "subjects": [{"kind": "Group", "name": REGISTRY_USERS}],
+    }
+]
+"""Of others: the operator of Model Registries lets in a Group that it makes, empty, for people."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Deed:
 
 
 def may(objects: list[Object], account: tuple[str, str], deed: Deed) -> bool:
-    """Whether bindings among the objects let an account, its namespace and name, do it."""
+    """Whether bindings among the objects let an account, its namespace and name, do it; a group has no namespace."""
     return any(_covers(rule, deed) for rule in _rules(objects, account, deed.namespace))
 
 
@@ -64,19 +73,18 @@ def may_in(tree: Tree, account: tuple[str, str], deed: Deed) -> bool:
 
 def _rules(objects: list[Object], account: tuple[str, str], namespace: str) -> Iterator[Mapping[str, Any]]:
     roles = {("Role", namespace_of(one), name_of(one)): one["rules"] for one in objects if one["kind"] == "Role"}
-    for one in objects:
+    for one in (*objects, *BINDINGS):
         if one["kind"] == "RoleBinding" and namespace_of(one) == namespace:
-            subjects = [
-                (each.get("namespace", namespace), each["name"]) for each in one["subjects"] if _is_account(each)
-            ]
+            subjects = [_subject(each, namespace) for each in one["subjects"]]
             role = one["roleRef"]
             key = (role["kind"], namespace if role["kind"] == "Role" else "", role["name"])
             if account in subjects:
                 yield from {**ROLES, **roles}.get(key, [])
 
 
-def _is_account(subject: Object) -> bool:
-    return bool(subject["kind"] == "ServiceAccount")
+def _subject(subject: Object, namespace: str) -> tuple[str, str]:
+    where = subject.get("namespace", namespace) if subject["kind"] == "ServiceAccount" else ""
+    return str(where), str(subject["name"])
 
 
 def _covers(rule: Mapping[str, Any], deed: Deed) -> bool:

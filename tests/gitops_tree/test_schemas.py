@@ -19,7 +19,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from gitops_tree.objects import describe
-from gitops_tree.tree import Object, Tree
+from gitops_tree.tree import ROOT, Object, Tree, render
 
 Validate = Callable[[list[Object]], list[str]]
 PROGRAM, CLUSTER = "MODELCAR_VALIDATE_MANIFESTS", "REAL_KUBECONFIG"
@@ -118,6 +118,17 @@ def _everything(tree: Tree) -> list[Object]:
 
 def test_no_object_has_a_field_or_a_value_that_its_schema_does_not_know(tree: Tree, validate: Validate) -> None:
     assert validate(_everything(tree)) == []
+
+
+OVERLAYS = [
+    *(f"example/{part}" for part in ("bootstrap", "stage01", "model-registry-app", "application")),
+    "kubernetes-pipeline-store/pipelines",
+]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nor_has_one_of_an_overlay(overlay: str, validate: Validate) -> None:
+    assert validate(render(ROOT / "gitops/overlays" / overlay)) == []
 
 
 def _time_pipeline(tree: Tree) -> Object:

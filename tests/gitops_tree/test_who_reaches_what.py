@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gitops_tree.cluster import OPERATORS_PODS, OUTSIDE, endpoints, network
-from gitops_tree.operator_made import KFP_ACCOUNT, MODEL_REGISTRY, TEKTON_ACCOUNT
+from gitops_tree.operator_made import KFP_ACCOUNT, MODEL_REGISTRY, REGISTRY_USERS, TEKTON_ACCOUNT
 from gitops_tree.rbac_simulation import Deed, may, may_in
 from gitops_tree.tree import ARGOCD_NAMESPACE, NAMESPACE, REGISTRY_NAMESPACE, Tree
 
@@ -29,6 +29,9 @@ REACHES = [
     ("Kubeflow step", "internet", "443"),
     ("workbench", "internet", "443"),
     ("build", "internet", "443"),
+    ("Tekton step", "internet by IPv6", "443"),
+    ("workbench", "API by IPv6", "6443"),
+    (GRANITE, "API by IPv6", "6443"),
     ("Tekton step", "DNS", "5353/UDP"),
     ("Kubeflow step", "DNS", "5353/UDP"),
     ("workbench", "DNS", "5353/TCP"),
@@ -85,6 +88,11 @@ REACHES_NOT = [
     ("workbench", "internet", "5000"),
     ("Tekton step", "cloud's metadata", "443"),
     ("workbench", "cloud's metadata", "80"),
+    ("Tekton step", "internet by IPv6", "80"),
+    ("Tekton step", "cloud's metadata by IPv6", "443"),
+    (MISTRAL, "cloud's metadata by IPv6", "6443"),
+    (GRANITE, "internet by IPv6", "443"),
+    ("Tekton step", "internet", "3128"),
     ("Tekton step", "stranger", "8080"),
     ("workbench", "dashboard", "8080"),
     ("Tekton step", "cluster's registry", "8443"),
@@ -146,6 +154,7 @@ TEKTON, KFP, WORKBENCH = ((NAMESPACE, name) for name in (TEKTON_ACCOUNT, KFP_ACC
 UPLOADER, SERVING, DEFAULT = ((NAMESPACE, name) for name in ("modelcar-pipelines", "modelcar-serving", "default"))
 STORE_JOB, MYSQL_JOB = (NAMESPACE, "object-store-credentials"), (REGISTRY_NAMESPACE, "mysql-credentials")
 DASHBOARD = ("redhat-ods-applications", "rhods-dashboard")
+PEOPLE, ANYBODY = ("", REGISTRY_USERS), ("", "system:authenticated")
 
 ASK = Deed("get", "services", REGISTRY_NAMESPACE, MODEL_REGISTRY)
 ASK_ANOTHER = Deed("get", "services", REGISTRY_NAMESPACE, "another")
@@ -182,13 +191,15 @@ MAY: list[Row] = [
     *((account, READ_PODS) for account in (TEKTON, KFP)),
     *((account, deed) for account in (WORKBENCH, UPLOADER) for deed in (USE_PIPELINES, FIND_PIPELINES)),
     (DASHBOARD, ASK),
+    (PEOPLE, ASK),
     (STORE_JOB, MAKE_SECRET),
     (STORE_JOB, READ_STORE_LOGIN),
     (MYSQL_JOB, MAKE_SECRET_THERE),
     (MYSQL_JOB, READ_DATABASE_LOGIN),
 ]
 MAY_NOT: list[Row] = [
-    *((account, ASK) for account in (UPLOADER, SERVING, DEFAULT, STORE_JOB, MYSQL_JOB)),
+    *((account, ASK) for account in (UPLOADER, SERVING, DEFAULT, STORE_JOB, MYSQL_JOB, ANYBODY)),
+    *((PEOPLE, deed) for deed in (ASK_ANOTHER, PUSH, READ_DATABASE_LOGIN, MAKE_SECRET_THERE)),
     *((account, PUSH) for account in (UPLOADER, SERVING, DEFAULT, STORE_JOB, DASHBOARD)),
     *((account, ASK_ANOTHER) for account in (TEKTON, KFP, WORKBENCH, DASHBOARD)),
     *((account, PUSH_ELSEWHERE) for account in (TEKTON, KFP, WORKBENCH)),
@@ -219,6 +230,12 @@ def test_may(row: Row, tree: Tree) -> None:
 @pytest.mark.parametrize("row", MAY_NOT, ids=called)
 def test_may_not(row: Row, tree: Tree) -> None:
     assert not may_in(tree, *row)
+
+
+def test_git_names_no_people(tree: Tree) -> None:
+    """Who they are is an administrator's to say, in the Group that the operator makes."""
+    subjects = [subject for one in tree.of_kind("RoleBinding") for subject in one["subjects"]]
+    assert {subject["kind"] for subject in subjects} == {"ServiceAccount"}
 
 
 @pytest.mark.parametrize(

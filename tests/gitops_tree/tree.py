@@ -110,6 +110,11 @@ class Tree:
         """Objects of these kinds, whoever applies them."""
         return [one for one in self.objects if one["kind"] in kinds]
 
+    @property
+    def tekton_pipelines(self) -> list[Object]:
+        """Pipelines of Tekton; Kubeflow Pipelines have objects of that kind, too."""
+        return [one for one in self.of_kind("Pipeline") if one["apiVersion"].startswith("tekton.dev/")]
+
     def get(self, kind: str, name: str, application: str = APPLICATION) -> Object:
         """One object of an Application."""
         found = (one for one in self.rendered[application] if one["kind"] == kind and one["metadata"]["name"] == name)

@@ -259,14 +259,15 @@ def test_an_upload_says_what_it_made_and_what_was_there(modelcar: Run, scripted:
 
 def test_compiling_writes_what_is_not_there_and_check_writes_nothing(modelcar: Run, scripted: Scripted) -> None:
     words = ("pipeline", "compile", "promote-models", "--dir", "out")
-    path = Path("out/kfp/promote-models.yaml")
+    path, stored = Path("out/kfp/promote-models.yaml"), Path("out/kfp-kubernetes/promote-models.yaml")
     missing = modelcar(*words, "--check")
-    assert (missing.code, path.exists()) == (1, False)
-    assert missing.stderr == f"Not what the source gives: {path}. modelcar pipeline compile writes them anew.\n"
-    assert modelcar(*words).stdout == f"{path}  written\n"
-    assert modelcar(*words).stdout == f"{path}  unchanged\n"
+    assert (missing.code, path.exists(), stored.exists()) == (1, False, False)
+    told = f"Not what the source gives: {path}, {stored}. modelcar pipeline compile writes them anew.\n"
+    assert missing.stderr == told
+    assert modelcar(*words).stdout == f"{path}  written\n{stored}  written\n"
+    assert modelcar(*words).stdout == f"{path}  unchanged\n{stored}  unchanged\n"
     good = modelcar(*words, "--check")
-    assert (good.code, good.stdout, good.stderr) == (0, "", "out is up to date with the source: 1 file.\n")
+    assert (good.code, good.stdout, good.stderr) == (0, "", "out is up to date with the source: 2 files.\n")
     path.write_text(path.read_text().replace("promote-models", "promote-models2", 1))
     assert modelcar(*words, "--check").code == 1
 

@@ -65,6 +65,20 @@ def test_a_changed_file_changes_its_schedule(modelcar: Run, directory: Path) -> 
     assert modelcar("pipeline", "apply", str(directory)).stdout.splitlines()[-1] == "nightly: changed"
 
 
+def test_pipelines_that_something_else_brings_are_not_uploaded(modelcar: Run, directory: Path) -> None:
+    (directory / "nightly.yaml").write_text(NIGHTLY)
+    modelcar("pipeline", "upload", "promote-model")
+    before = modelcar("pipeline", "list", "--json").stdout
+    assert modelcar("pipeline", "apply", "--no-upload", str(directory)).stdout == "nightly: created\n"
+    assert modelcar("pipeline", "list", "--json").stdout == before
+
+
+def test_an_image_for_what_is_not_uploaded_is_refused(modelcar: Run, directory: Path) -> None:
+    ran = modelcar("pipeline", "apply", "--no-upload", "--image", "quay.io/team/steps:1", str(directory))
+    assert (ran.code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("Error: --image is for what is uploaded, and --no-upload uploads nothing")
+
+
 def test_a_file_at_fault_keeps_no_other_from_being_applied(modelcar: Run, directory: Path) -> None:
     (directory / "a.yaml").write_text(NIGHTLY.replace("promote-model", "promote-nothing"))
     (directory / "b.yaml").write_text(NIGHTLY)

@@ -14,7 +14,8 @@ from gitops_tree.tree import Tree
 
 REGISTRIES: Final = ("registry.redhat.io/", "quay.io/", f"{IMAGE_REGISTRY}/")
 BY_TAG: Final = {
-    "registry.redhat.io/rhel9/mysql-84:1": "no public source states its digest; Red Hat moves the tag to fixes of 8.4",
+    "registry.redhat.io/rhel9/mysql-84:1-1777466422": "its digest is told to nobody without a login; the tag, which "
+    "public deployments name, is of one build",
     "registry.redhat.io/rhaiis/vllm-cuda-rhel9:3.2.0": "no public source states its digest; the tag is of one release",
     "quay.io/minio/minio:RELEASE.2025-07-23T15-54-02Z": "no public source states its digest; the tag is of one release",
     "quay.io/modelcar-pipelines/modelcar-python:0.1.0": "our own; the tag is of this release",

@@ -62,7 +62,7 @@ class _Scope:
 
 @check(33, "In each Pipeline all that is referred to is there, of its type; no circle; the tasks fit the run's time")
 def pipelines(tree: Tree) -> Iterator[str]:
-    for one in tree.of_kind("Pipeline"):
+    for one in tree.tekton_pipelines:
         limits = [run["spec"].get("timeouts", {}).get("pipeline", "1h") for run in _runs(tree, name_of(one))]
         yield from (f"{describe(one)}: {problem}" for problem in _pipeline(one["spec"], limits))
 

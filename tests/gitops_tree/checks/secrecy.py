@@ -14,7 +14,7 @@ from typing import Final
 
 from gitops_tree.checks.registry import check
 from gitops_tree.objects import contents, describe, name_of, namespace_of
-from gitops_tree.secret_references import references
+from gitops_tree.secret_references import Read, references
 from gitops_tree.tree import KUSTOMIZATION, Object, Tree, read_yaml
 from modelcar_gitops.bootstrap_secrets import BY_HAND, SECRETS, Secret
 
@@ -108,39 +108,55 @@ def added_lines(root: Path) -> tuple[tuple[str, str], ...]:
     return tuple((commit, line) for line, commit in found.items())
 
 
-@check(11, "Each Secret that is read is made by a Job of the tree, or is in the list of what is made by hand")
+@check(11, "Each Secret that is read is made by a Job of the tree or by External Secrets, or is listed as made by hand")
 def secrets(tree: Tree) -> Iterator[str]:
     known = {(one.namespace, one.name): one for one in SECRETS}
-    read = set()
-    for found in references(tree):
+    read = list(references(tree))
+    for found in read:
         secret = known.get((found.namespace, found.name))
-        read.add((found.namespace, found.name))
-        if secret is None:
-            yield f"{found.who} reads Secret {found.namespace}/{found.name}, which nobody makes"
-            continue
-        for key in sorted(found.keys - set(secret.keys)):
-            yield f"{found.who} reads the key {key} of Secret {found.namespace}/{found.name}, which has no such key"
-        if secret.optional and not found.optional:
-            yield f"{found.who} needs Secret {found.namespace}/{found.name}, which may be left out"
+        yield from (f"{found.who} {problem}" for problem in _misread(found, secret))
     for secret in SECRETS:
-        if (secret.namespace, secret.name) not in read:
+        if not any((secret.namespace, secret.name) == (found.namespace, found.name) for found in read):
             yield f"nothing reads Secret {secret.namespace}/{secret.name}, which the list has"
         yield from _unmade(tree, secret)
+    for one in tree.of_kind("ExternalSecret"):
+        if (namespace_of(one), _target(one)) not in known:
+            yield f"{describe(one)} makes Secret {_target(one)}, which the list has not"
+
+
+def _misread(found: Read, secret: Secret | None) -> Iterator[str]:
+    """What is wrong with how a Secret is read."""
+    who = f"Secret {found.namespace}/{found.name}"
+    if secret is None:
+        yield f"reads {who}, which nobody makes"
+        return
+    for key in sorted(found.keys - set(secret.keys)):
+        yield f"reads the key {key} of {who}, which has no such key"
+    if secret.optional and not found.optional:
+        yield f"needs {who}, which may be left out"
 
 
 def _unmade(tree: Tree, secret: Secret) -> Iterator[str]:
-    """What is wrong with the Job that makes it."""
-    if secret.made_by == BY_HAND:
-        return
-    who = f"Secret {secret.namespace}/{secret.name}"
-    jobs = [one for one in tree.of_kind("Job") if f"Job {name_of(one)}" == secret.made_by]
-    jobs = [one for one in jobs if namespace_of(one) == secret.namespace]
-    if not jobs:
-        yield f"{who}: there is no {secret.made_by} that makes it"
-    for job in jobs:
-        name, keys = _made_by(job)
+    """What is wrong with the Job or the ExternalSecret that makes it."""
+    here = [one for one in tree.of_kind("Job", "ExternalSecret") if namespace_of(one) == secret.namespace]
+    makers = [one for one in here if one["kind"] == "ExternalSecret" and _target(one) == secret.name]
+    if secret.made_by != BY_HAND:
+        makers += [one for one in here if f"{one['kind']} {name_of(one)}" == secret.made_by]
+        if not makers:
+            yield f"Secret {secret.namespace}/{secret.name}: there is no {secret.made_by} that makes it"
+    for maker in makers:
+        name, keys = _brought_by(maker) if maker["kind"] == "ExternalSecret" else _made_by(maker)
         if name != secret.name or keys != set(secret.keys):
-            yield f"{describe(job)} makes {name} with {sorted(keys)}, not {secret.name} with {sorted(secret.keys)}"
+            yield f"{describe(maker)} makes {name} with {sorted(keys)}, not {secret.name} with {sorted(secret.keys)}"
+
+
+def _target(external: Object) -> str:
+    """The Secret that an ExternalSecret makes."""
+    return str(external["spec"].get("target", {}).get("name") or name_of(external))
+
+
+def _brought_by(external: Object) -> tuple[str, set[str]]:
+    return _target(external), {one["secretKey"] for one in external["spec"].get("data", ())}
 
 
 def _made_by(job: Object) -> tuple[str, set[str]]:

@@ -157,7 +157,7 @@ def runs(tree: Tree) -> Iterator[str]:
             yield f"{describe(one)} has generateName, which no kustomization can hold"
     for path, run in tree.sample_runs.items():
         name = run["spec"]["pipelineRef"]["name"]
-        pipelines = [one for one in tree.of_kind("Pipeline") if name_of(one) == name]
+        pipelines = [one for one in tree.tekton_pipelines if name_of(one) == name]
         if not pipelines:
             yield f"{path}: there is no Pipeline {name}"
         else:

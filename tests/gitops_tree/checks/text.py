@@ -14,6 +14,8 @@ from gitops_tree.objects import describe, name_of
 from gitops_tree.tree import Tree
 
 LONGEST_NAME: Final = 63
+DOTTED: Final = ("PipelineVersion",)
+"""Kinds whose names are never more than that of an object: several labels with dots between, as in a version."""
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
@@ -39,7 +41,8 @@ def text(tree: Tree) -> Iterator[str]:
     for one in (*tree.objects, *tree.sample_runs.values()):
         name = name_of(one) or f"{one['metadata'].get('generateName', '')}abcde"
         longest = f"{name}-predictor" if one["kind"] == "InferenceService" else name
-        if not NAME.fullmatch(name):
+        labels = name.split(".") if one["kind"] in DOTTED else [name]
+        if not all(map(NAME.fullmatch, labels)):
             yield f"{describe(one)}: the name is no label of DNS"
         if len(longest) > LONGEST_NAME:
             yield f"{describe(one)}: {longest} has {len(longest)} characters, more than {LONGEST_NAME}"

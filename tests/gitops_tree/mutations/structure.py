@@ -192,6 +192,26 @@ def a_job_that_makes_another_key(tree: Tree) -> None:
     job["spec"]["template"]["spec"]["containers"][0]["command"][-1] = "admin-password"
 
 
+def _external(name: str, *keys: str) -> dict[str, object]:
+    data = [{"secretKey": key, "remoteRef": {"key": name, "property": key}} for key in keys]
+    return {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "metadata": {"name": name, "namespace": "private-ai-demo"},
+        "spec": {"secretStoreRef": {"kind": "SecretStore", "name": "vault"}, "data": data},
+    }
+
+
+@mutation(11)
+def an_external_secret_that_lacks_a_key(tree: Tree) -> None:
+    add(tree, _external("modelcar-git", "username"))
+
+
+@mutation(11)
+def an_external_secret_that_nothing_reads(tree: Tree) -> None:
+    add(tree, _external("modelcar-gti", "username", "password"))
+
+
 @mutation(32, also={6})
 def a_run_that_is_synced(tree: Tree) -> None:
     add(tree, {**tree.sample_runs[SAMPLE], "metadata": {"name": "run", "namespace": "private-ai-demo"}})
