@@ -13,6 +13,8 @@ import yaml  # type: ignore[import-untyped]
 from gitops_tree.objects import name_of
 from gitops_tree.run import find_problems
 from gitops_tree.tree import KUSTOMIZATION, ROOT, Object, Tree, render
+from modelcar_gitops.served_model import ServedModel
+from modelcar_gitops.tree import GitOpsTree
 
 EXAMPLE = Path("gitops/overlays/example")
 SETTINGS, GPU = EXAMPLE / "settings/settings.yaml", EXAMPLE / f"gpu/{KUSTOMIZATION}"
@@ -123,6 +125,17 @@ def test_gpus_that_are_changed_are_changed_everywhere(copied: Path) -> None:
         assert "--tensor-parallel-size=2" in predictor["model"]["args"]
         assert predictor["nodeSelector"] == {"amd.com/gpu.product": "MI300X"}
         assert [each["key"] for each in predictor["tolerations"]] == ["amd.com/gpu"]
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_a_model_that_the_overlay_does_not_name_keeps_its_gpus(gpus: int, copied: Path) -> None:
+    model = ServedModel("another", "hf://acme/another", "Another", "", gpus=gpus)
+    GitOpsTree(copied).add(model)
+    (service,) = (one for one in render_all(copied) if (one["kind"], name_of(one)) == ("InferenceService", "another"))
+    assert service["spec"]["predictor"]["model"]["resources"]["limits"].get("nvidia.com/gpu") == (
+        str(gpus) if gpus else None
+    )
+    assert "nodeSelector" not in service["spec"]["predictor"]
 
 
 def test_with_the_settings_every_check_passes(copied: Path) -> None:
