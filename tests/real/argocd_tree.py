@@ -142,11 +142,11 @@ class ArgoTree:
                 paths[name].write_text(text, encoding="utf-8")
             yield self.commit(message)
         finally:
-            for name, text in before.items():
-                if text is None:
+            for name, old in before.items():
+                if old is None:
                     paths[name].unlink()
                 else:
-                    paths[name].write_text(text, encoding="utf-8")
+                    paths[name].write_text(old, encoding="utf-8")
             back = self.commit(f"Take back: {message}")
         self.wait_until_synced(back)
 

@@ -1,7 +1,7 @@
 """Which account may do what, asked of the real kube-apiserver after Argo CD has applied the tree.
 
-Operators are stood in for by the test, which makes the roles of theirs that the tree binds, and gives their own accounts
-what they would give them: see `make_what_operators_make`.
+Operators are stood in for by the test, which makes the roles of theirs that the tree binds, and gives their own
+accounts what they would give them: see `make_what_operators_make`.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ DEEDS: Final = (
     Deed("get", "services", MODEL_REGISTRY, REGISTRY_NAMESPACE, (TEKTON, KFP, WORKBENCH)),
     Deed("get", "services", "another", REGISTRY_NAMESPACE, ()),
     Deed("list", "services", "", REGISTRY_NAMESPACE, ()),
-    # Images: pushed to where the models are, nowhere else.
+    # Images: pushed to where the models are, nowhere else; `pipeline` has `edit` there by its operator.
     Deed("update", LAYERS, GRANITE, NAMESPACE, (TEKTON, KFP, WORKBENCH)),
     Deed("get", LAYERS, GRANITE, NAMESPACE, (TEKTON, KFP, WORKBENCH)),
     Deed("update", LAYERS, "anything", REGISTRY_NAMESPACE, ()),
-    Deed("delete", STREAMS, GRANITE, NAMESPACE, ()),
-    Deed("get", STREAMS, "modelcar-python", NAMESPACE, (WORKBENCH, UPLOADER)),
+    Deed("delete", STREAMS, GRANITE, NAMESPACE, (TEKTON,)),
+    Deed("get", STREAMS, "modelcar-python", NAMESPACE, (TEKTON, WORKBENCH, UPLOADER)),
     # The pipeline server, and the pods of its runs; `pipeline` and the runner have pods by their operators as well.
     Deed("create", f"datasciencepipelinesapplications/api.{PIPELINES}", "dspa", NAMESPACE, (WORKBENCH, UPLOADER)),
     Deed("create", f"datasciencepipelinesapplications/api.{PIPELINES}", "another", NAMESPACE, ()),
@@ -79,7 +79,7 @@ DEEDS: Final = (
     Deed("create", APPLICATIONS, "", ARGOCD_NAMESPACE, ()),
     Deed("patch", "appprojects.argoproj.io", "stage01", ARGOCD_NAMESPACE, ()),
     Deed("get", "secrets", "argocd-secret", ARGOCD_NAMESPACE, ()),
-    # Secrets: those who make them make them; their operators let the two that run pipelines read those of the namespace.
+    # Secrets: who makes one reads that one; operators let the accounts that run pipelines read those of the namespace.
     Deed("create", "secrets", "", REGISTRY_NAMESPACE, (MYSQL_JOB,)),
     Deed("get", "secrets", "mysql-credentials", REGISTRY_NAMESPACE, (MYSQL_JOB,)),
     Deed("get", "secrets", "another", REGISTRY_NAMESPACE, ()),
@@ -89,7 +89,7 @@ DEEDS: Final = (
     Deed("get", "secrets", "dspa-object-store", NAMESPACE, (STORE_JOB, TEKTON, KFP)),
     Deed("get", "secrets", "modelcar-git", NAMESPACE, (TEKTON, KFP)),
     Deed("list", "secrets", "", NAMESPACE, (TEKTON,)),
-    # What is in git is changed in git; the runner may by its operator, and Argo CD puts that back.
+    # What is in git is changed in git; where operators allow more, Argo CD puts it back.
     Deed("patch", MODELS, GRANITE, NAMESPACE, (KFP,)),
     Deed("delete", MODELS, GRANITE, NAMESPACE, ()),
     Deed("update", "resourcequotas", NAMESPACE, NAMESPACE, ()),
