@@ -16,6 +16,7 @@ OWNED: Final = {
     "ImageStream": {"/spec/tags": "whoever pushes"},
     "InferenceService": {
         "/metadata/labels/modelregistry.opendatahub.io~1inference-service-id": "odh-model-controller",
+        "/metadata/annotations/serving.kserve.io~1deploymentMode": "KServe, which has renamed RawDeployment",
     },
     "Notebook": {
         f"{_NOTEBOOK}kubeflow-resource-stopped": "the culler and the dashboard",
@@ -38,6 +39,8 @@ def differences(tree: Tree) -> Iterator[str]:
             for pointer in one.get("jsonPointers", ()):
                 if pointer not in OWNED.get(one["kind"], {}):
                     yield f"Application {name} overlooks {pointer} of {one['kind']}, which no controller owns"
+            if one.get("group") == "":
+                yield f"Application {name} writes an empty group, which Argo CD takes out: its parent is never in sync"
             for field in sorted({"jqPathExpressions", "managedFieldsManagers"} & set(one)):
                 yield f"Application {name} overlooks {one['kind']} by {field}, which may be anything"
             rendered = {(group(each), each["kind"]) for each in tree.rendered[name]}
