@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 from kubernetes import client
 
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 from real.argocd_tree import ARGOCD, OVERLAY, ArgoTree, argo_tree
 from real.cluster import push_busybox
+from real.exclusion import stage01_alone
 
 COMMAND = str(Path(sys.executable).parent / "modelcar")
 NAMESPACE, MODEL = "private-ai-demo", "demo-llama"
@@ -28,6 +28,7 @@ SERVED = Path(f"gitops/stage01-model-serving/application/vllm/{MODEL}.yaml")
 PROMOTION = Path(f"gitops/stage01-model-serving/promotions/{MODEL}.yaml")
 CPU_OVERLAY = Path("gitops/overlays/cpu/kustomization.yaml")
 ROLLOUT_TIMEOUT_S = 420  # of which vLLM takes half a minute where nothing else runs
+WAIT_S = 240
 PROMPT = "Who promotes the model?"
 
 
@@ -95,23 +96,19 @@ class ServedTree:
 
     def wait_until_alone(self, name: str) -> None:
         """Wait until the model has no pod but this one."""
-        self.tree.wait(lambda: [one.metadata.name for one in self.pods()] == [name], f"{name} is the only pod")
+        self.tree.wait(lambda: [one.metadata.name for one in self.pods()] == [name], f"{name} is alone", WAIT_S)
 
     def wait_until_stuck(self, reason: str) -> Any:
         """Wait until a pod's container waits for this reason; the pod."""
-        self.tree.wait(lambda: bool(self._waiting(reason)), f"a pod that waits: {reason}")
+        self.tree.wait(lambda: bool(self._waiting(reason)), f"a pod that waits: {reason}", WAIT_S)
         return self._waiting(reason)[0]
 
     def complete(self, pod: Any) -> str:
         """What the model says after the prompt, always the same for the same weights."""
         body = {"model": MODEL, "prompt": PROMPT, "max_tokens": 16, "temperature": 0}
-        request = urllib.request.Request(
-            f"http://{pod.status.pod_ip}:8080/v1/completions",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return str(json.load(answer)["choices"][0]["text"])
+        answer = requests.post(f"http://{pod.status.pod_ip}:8080/v1/completions", json=body, timeout=120)
+        answer.raise_for_status()
+        return str(answer.json()["choices"][0]["text"])
 
     def inference_service(self) -> dict[str, Any]:
         """As KServe sees it."""
@@ -145,7 +142,11 @@ def served_tree(directory: Path) -> Iterator[ServedTree]:
     Args:
         directory: For the repository and the sandbox.
     """
-    with Sandbox(directory / "sandbox") as sandbox, argo_tree(directory, storageClassName="real") as tree:
+    with (
+        stage01_alone(),
+        Sandbox(directory / "sandbox") as sandbox,
+        argo_tree(directory, storageClassName="real") as tree,
+    ):
         # MySQL's image is not to be had here, so the registry is never healthy: an Argo CD that asks how Applications
         # are would wait for ever, one that does not ask goes on.
         unasked = {"data": {"resource.customizations.health.argoproj.io_Application": None}}

@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from kubernetes import client
 
 from real.argocd_tree import APPLICATIONS, ARGOCD, OVERLAY, ArgoTree, argo_tree, kubectl
+from real.exclusion import stage01_alone
 
 # Not one of the real tests yet: some of them do not pass, and CI starts no Argo CD.
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
@@ -33,7 +34,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArgoTree]:
     for name in ("REAL_ARGOCD_NAMESPACE", "REAL_KUBECONFIG", "REAL_BIN"):
         if not os.environ.get(name):
             pytest.skip(f"{name} is not set")
-    with argo_tree(tmp_path_factory.mktemp("argocd")) as made:
+    with stage01_alone(), argo_tree(tmp_path_factory.mktemp("argocd")) as made:
         yield made
 
 

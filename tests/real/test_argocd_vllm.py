@@ -1,9 +1,9 @@
 """A commit becomes a model that answers: the GitOps tree on a real Argo CD, KServe and vLLM, on a real node.
 
 The node's admission imitates OpenShift's restricted-v2 SCC. Argo CD, KServe, vLLM, kubelet and Kubernetes' own
-controllers are real. The operators of OpenShift AI are not there, and nothing stands in for them: the ModelRegistry, the
-pipeline server, the workbench and the builds stay objects. MySQL, MinIO and the step image cannot be pulled here, and
-their pods wait for ever: no application needs them to be synced.
+controllers are real. The operators of OpenShift AI are not there, and nothing stands in for them: the ModelRegistry,
+the pipeline server, the workbench and the builds stay objects. MySQL, MinIO and the step image cannot be pulled here,
+and their pods wait for ever: no Application needs them to be synced.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from kubernetes import client
 
 from real.argocd_tree import APPLICATIONS, OVERLAY, kubectl
-from real.served_tree import MODEL, NAMESPACE, ServedTree, served_tree
+from real.served_tree import MODEL, NAMESPACE, ServedTree, image_ids, served_tree
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(900)]
 
@@ -105,8 +105,21 @@ def test_neither_kserve_nor_argo_cd_says_that_an_image_cannot_start(served: Serv
     assert {one["type"]: one["status"] for one in status["conditions"]}["Ready"] == "True"
     assert status["modelStatus"]["transitionStatus"] == "UpToDate"
     application = served.tree.application(APPLICATION)["status"]
-    health = {one["name"]: one["health"]["status"] for one in application["resources"] if "health" in one}
-    assert (application["sync"]["status"], health[MODEL]) == ("Synced", "Healthy")
+    # Of what Argo CD finds unwell it names the worst: here the one Deployment whose image cannot be pulled.
+    unwell = "Caused by apps/Deployment:private-ai-demo/object-store"
+    assert (application["sync"]["status"], application["health"]["message"]) == ("Synced", unwell)
+
+
+def test_the_doctor_says_which_model_cannot_start_and_which_serves(
+    served: ServedTree, second: tuple[Any, str], stuck: Any
+) -> None:
+    ran = served.modelcar("doctor", "--namespace", NAMESPACE)
+    (line,) = (line.split(maxsplit=2) for line in ran.stdout.splitlines() if f" {MODEL} " in line)
+    serving = image_ids(second[0])["modelcar"].partition("@sha256:")[2]
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert line[1] == MODEL
+    assert line[2].startswith(f"the new model {'b' * 12} cannot start: ")
+    assert line[2].endswith(f"; the old {serving[:12]} still serves")
 
 
 def test_every_pod_runs_as_the_user_of_its_namespaces_range_with_nothing_granted(
@@ -146,6 +159,16 @@ def test_a_pod_that_asks_for_root_is_refused(served: ServedTree) -> None:
         "unable to validate against any security context constraint: "
         "runAsUser: must be in the ranges: [1000680000, 1000689999]"
     ) in refused.value.body
+
+
+def test_a_revert_in_git_takes_the_image_away_and_the_old_pod_serves_on(
+    served: ServedTree, second: tuple[Any, str], stuck: Any
+) -> None:
+    pod, text = second
+    served.tree.git("revert", "--no-edit", "HEAD")
+    served.tree.push()
+    served.wait_until_alone(pod.metadata.name)
+    assert served.complete(pod) == text
 
 
 def _containers(pod: Any) -> list[Any]:
