@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +20,17 @@ from modelcar.errors import (
 )
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.wire import find_causes, find_reason, read_delay
+from modelcar_pipelines.core_objects import CoreObjects
 from modelcar_pipelines.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 _KUBECONFIG: Final = Path(".kube/config")
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
-_LIMITS: Final = {"_request_timeout": (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)}
+_TIMEOUTS_S: Final = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
 _NAME_SERVER: Final = "Name the pipeline server with --endpoint or KF_PIPELINES_ENDPOINT to do without."
+
+
+class NotAllowed(PipelineServerAccessDenied):
+    """The cluster knows who asks, and does not let them do this (403)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Cluster:
         token: That people are known by in it; empty when they are known otherwise. Not in its `repr`.
         client: A `kubernetes.client.ApiClient`.
         instead: A sentence for errors: how people do without a cluster.
+        attempts: Requests in all while the cluster fails in a way that may pass.
+        timeouts_s: For the connection, and for the answer.
     """
 
     url: str
@@ -47,11 +54,24 @@ class Cluster:
     token: str = field(repr=False)
     client: Any = field(repr=False)
     instead: str
+    attempts: int = CONTACT_ATTEMPTS
+    timeouts_s: tuple[float, float] = _TIMEOUTS_S
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        return {"_request_timeout": self.timeouts_s}
 
     def list_objects(
         self, group: str, version: str, namespace: str, plural: str, *, label_selector: str = ""
     ) -> list[dict[str, Any]] | None:
-        """The custom resources of a kind in a namespace.
+        """The objects of a kind in a namespace.
+
+        Args:
+            group: API group; empty for the core's, such as pods.
+            version: Of the group.
+            namespace: Where.
+            plural: The kind, as paths have it.
+            label_selector: Which; all when empty.
 
         Returns:
             None when the cluster does not know the kind in this version.
@@ -61,7 +81,9 @@ class Cluster:
         """
         where = (group, version, namespace, plural)
         selector = {"label_selector": label_selector} if label_selector else {}
-        answer = self._call("list", where, lambda api: api.list_namespaced_custom_object(*where, **_LIMITS, **selector))
+        answer = self._call(
+            "list", where, lambda api: api.list_namespaced_custom_object(*where, **self._limits, **selector)
+        )
         if answer is None:
             return None
         if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
@@ -69,7 +91,7 @@ class Cluster:
         return list(answer["items"])
 
     def get_object(self, group: str, version: str, namespace: str, plural: str, name: str) -> dict[str, Any] | None:
-        """One custom resource.
+        """One object; of the core's when `group` is empty.
 
         Returns:
             None when there is none of that name, or the cluster does not know the kind.
@@ -78,8 +100,17 @@ class Cluster:
             PipelineServerError: As for `list_objects`.
         """
         where = (group, version, namespace, plural)
-        answer = self._call("get", where, lambda api: api.get_namespaced_custom_object(*where, name, **_LIMITS))
+        answer = self._call("get", where, lambda api: api.get_namespaced_custom_object(*where, name, **self._limits))
         return None if answer is None else dict(answer)
+
+    def has_namespace(self, name: str) -> bool:
+        """Whether there is a namespace; whoever has no rights in it may be refused, whether there is one or not.
+
+        Raises:
+            PipelineServerError: As for `list_objects`.
+        """
+        where = ("", "v1", name, "namespaces")
+        return self._call("get", where, lambda api: api.get_namespace(name, **self._limits)) is not None
 
     def create_object(self, group: str, version: str, namespace: str, plural: str, body: Mapping[str, Any]) -> None:
         """Create a custom resource by its name; done as well when an attempt before was not heard to succeed.
@@ -89,7 +120,9 @@ class Cluster:
             PipelineServerError: As for `list_objects`; or the cluster does not know the kind.
         """
         where = (group, version, namespace, plural)
-        made = self._call("create", where, lambda api: api.create_namespaced_custom_object(*where, body, **_LIMITS))
+        made = self._call(
+            "create", where, lambda api: api.create_namespaced_custom_object(*where, body, **self._limits)
+        )
         if made is None:
             raise PipelineServerNotFound(
                 f"the cluster at {self.url} does not know {plural}.{group}",
@@ -98,14 +131,14 @@ class Cluster:
 
     def _call(self, verb: str, where: tuple[str, str, str, str], send: Callable[[Any], Any]) -> Any:
         """An answer of the cluster; None when it does not have that."""
-        return retry(lambda: self._call_once(verb, where, send), attempts=CONTACT_ATTEMPTS)
+        return retry(lambda: self._call_once(verb, where, send), attempts=self.attempts)
 
     def _call_once(self, verb: str, where: tuple[str, str, str, str], send: Callable[[Any], Any]) -> Any:
         from kubernetes.client import ApiException, CustomObjectsApi
         from urllib3.exceptions import HTTPError
 
         try:
-            return send(CustomObjectsApi(self.client))
+            return send(CustomObjectsApi(self.client) if where[0] else CoreObjects(self.client))
         except ApiException as error:
             if error.status == 404 and _is_clusters_own(error):
                 return None
@@ -128,8 +161,9 @@ class Cluster:
             )
         if error.status == 403:
             role = "edit" if verb == "create" else "view"
-            return PipelineServerAccessDenied(
-                f"the cluster at {self.url} does not let you {verb} {plural}.{group} in namespace {namespace} (403)",
+            kind = f"{plural}.{group}" if group else plural
+            return NotAllowed(
+                f"the cluster at {self.url} does not let you {verb} {kind} in namespace {namespace} (403)",
                 hint=f"Check the namespace and ask for the role {role} in it. {self.instead}",
             )
         if error.status in (400, 422) and verb == "create":
@@ -175,26 +209,27 @@ def _read_message(error: Any) -> str:
         return str(error.reason)
 
 
-def find_cluster(env: Mapping[str, str], *, instead: str = _NAME_SERVER) -> Cluster:
+def find_cluster(env: Mapping[str, str], *, instead: str = _NAME_SERVER, attempts: int = CONTACT_ATTEMPTS) -> Cluster:
     """The cluster to ask; nothing is sent.
 
     Args:
         env: A kubeconfig that `KUBECONFIG` names goes first, then the pod that this is, then `~/.kube/config`.
         instead: A sentence for errors: how people do without a cluster.
+        attempts: Requests in all while the cluster fails in a way that may pass.
 
     Raises:
         PipelineServerNotFound: There is none.
         InvalidInput: The kubeconfig cannot be used.
     """
     if not env.get("KUBECONFIG") and (pod := _find_pod(env, instead)) is not None:
-        return pod
+        return replace(pod, attempts=attempts)
     named = env.get("KUBECONFIG") or str(Path(env.get("HOME") or Path.home()) / _KUBECONFIG)
     if not any(Path(one).expanduser().is_file() for one in named.split(":") if one):
         raise PipelineServerNotFound(
             f"there is no cluster to ask: no kubeconfig at {named}",
             hint=f"Log in to the cluster with oc login. {instead}",
         )
-    return _read_kubeconfig(named, instead)
+    return replace(_read_kubeconfig(named, instead), attempts=attempts)
 
 
 def _find_pod(env: Mapping[str, str], instead: str) -> Cluster | None:

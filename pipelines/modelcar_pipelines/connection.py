@@ -209,6 +209,7 @@ def connect(
     token_file: Path | None = None,
     ca_file: Path | None = None,
     token_in_clear: bool = False,
+    attempts: int = ATTEMPTS,
     env: Mapping[str, str] = os.environ,
 ) -> Server:
     """The pipeline server that the arguments name, else the environment, else the cluster.
@@ -226,6 +227,7 @@ def connect(
         ca_file: Goes before `PIPELINES_SSL_CA_CERTS`, `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`, and these before the
             cluster's CA for services in a pod.
         token_in_clear: As for `Server`.
+        attempts: As for `Server`; of the cluster as well.
         env: Empty means not set. `KF_PIPELINES_UI_ENDPOINT` says where people look at runs.
 
     Raises:
@@ -237,7 +239,7 @@ def connect(
     where = namespace or namespace_of(env)
     known = ""
     if not url:
-        cluster = find_cluster(env)
+        cluster = find_cluster(env, attempts=min(attempts, CONTACT_ATTEMPTS))
         where = where or cluster.namespace
         url = find_server(cluster, where).url
         known = cluster.token if url.startswith("https://") else ""
@@ -250,4 +252,5 @@ def connect(
         ca_file=ca_file or ca_file_of(env, url),
         ui_url=env.get("KF_PIPELINES_UI_ENDPOINT") or None,
         token_in_clear=token_in_clear,
+        attempts=attempts,
     )

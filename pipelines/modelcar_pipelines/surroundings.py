@@ -42,7 +42,7 @@ def ca_file_of(env: Mapping[str, str], url: str) -> Path | None:
     """
     named = first_path(env, SERVICE.ca_variable, "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
     mounted = bearer.SERVICE_ACCOUNT_TOKEN.with_name("service-ca.crt")
-    if named is None and _is_service(url) and mounted.is_file():
+    if named is None and is_service(url) and mounted.is_file():
         return mounted
     return named
 
@@ -57,7 +57,7 @@ def namespace_of(env: Mapping[str, str]) -> str:
         return ""
 
 
-def _is_service(url: str) -> bool:
+def is_service(url: str) -> bool:
     """Whether a host's name is one that only a cluster knows."""
     host = urlsplit(url).hostname or ""
     return host.endswith((".svc", ".svc.cluster.local"))

@@ -62,7 +62,9 @@ class Git:
     Works under a user id without name or home directory, as OpenShift gives them.
     """
 
-    def __init__(self, directory: Path, scratch: Path, url: str, credentials: Credentials) -> None:
+    def __init__(
+        self, directory: Path, scratch: Path, url: str, credentials: Credentials, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         """Prepare a home directory.
 
         Args:
@@ -70,7 +72,9 @@ class Git:
             scratch: A private directory.
             url: A checked address of the remote repository.
             credentials: For that address.
+            timeout_s: For one command.
         """
+        self._timeout_s = timeout_s
         self._directory = directory
         self._scratch = scratch
         self._url = url
@@ -89,7 +93,7 @@ class Git:
             variables: More environment variables.
 
         Raises:
-            GitError: git is not installed, or did not end within 15 minutes (retryable).
+            GitError: git is not installed, or did not end in time (retryable).
             InvalidInput: A file of the credentials cannot be read.
         """
         log.debug("git %s", " ".join(arguments))
@@ -121,10 +125,10 @@ class Git:
         except FileNotFoundError as error:
             raise GitError("git is not installed", hint=_INSTALL_HINT) from error
         try:
-            stdout, stderr = process.communicate(stdin, timeout=TIMEOUT_S)
+            stdout, stderr = process.communicate(stdin, timeout=self._timeout_s)
         except subprocess.TimeoutExpired as error:
             raise GitError(
-                f"git {arguments[0]} with {self._url} did not end within {TIMEOUT_S:.0f} s", retryable=True
+                f"git {arguments[0]} with {self._url} did not end within {self._timeout_s:.0f} s", retryable=True
             ) from error
         finally:
             if process.returncode is None:

@@ -61,7 +61,9 @@ class Connection:
         self._probing = threading.Lock()
 
     @classmethod
-    def from_environment(cls, url: str | None = None, env: Mapping[str, str] = os.environ) -> Self:
+    def from_environment(
+        cls, url: str | None = None, env: Mapping[str, str] = os.environ, *, attempts: int = ATTEMPTS
+    ) -> Self:
         """Prepare a connection as the environment says.
 
         Args:
@@ -69,6 +71,7 @@ class Connection:
             env: `MODEL_REGISTRY_TOKEN`, else the file that `MODEL_REGISTRY_TOKEN_FILE` names, else for https the
                 ServiceAccount's token if there is one; `MODEL_REGISTRY_CA_FILE`, else `SSL_CERT_FILE`, else
                 `REQUESTS_CA_BUNDLE`. Empty means not set.
+            attempts: As for the constructor.
 
         Raises:
             InvalidInput: There is no URL, or as for the constructor.
@@ -80,7 +83,7 @@ class Connection:
                 hint="Set MODEL_REGISTRY_URL, for instance to https://registry.example.com.",
             )
         token = token_of(env, where)
-        return cls(where, token=token.text, token_file=token.file, ca_file=ca_file_of(env))
+        return cls(where, token=token.text, token_file=token.file, ca_file=ca_file_of(env), attempts=attempts)
 
     def __repr__(self) -> str:
         return f"Connection({self.url!r})"
