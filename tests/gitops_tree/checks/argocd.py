@@ -35,7 +35,7 @@ INSTANCE: Final = "argocd.argoproj.io/instance"
 def differences(tree: Tree) -> Iterator[str]:
     for name, application in tree.applications.items():
         ignored = application["spec"].get("ignoreDifferences", ())
-        rendered = {(group(each), each["kind"]) for each in tree.rendered[name]}
+        rendered = {(group(each), each["kind"]) for each in tree.rendered.get(name, ())}
         for one in ignored:
             yield from (f"Application {name} overlooks {problem}" for problem in _overlooked(one))
             if (one.get("group", ""), one["kind"]) not in rendered:
