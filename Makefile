@@ -16,7 +16,7 @@ WORKERS ?= $(shell expr $(CORES) + \( $(CORES) + 1 \) / 2)
 REAL_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test test-real test-heavy gitops-check train check bench image lock clean
+.PHONY: help demo test test-real test-argocd test-heavy gitops-check train check bench image lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,10 +25,13 @@ demo: $(VENV)/.sandbox ## Promote a model on this machine, from a Hub to a commi
 	@$(BIN)/python -m modelcar_sandbox.demo
 
 test: $(VENV)/.dev ## Run the tests
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not heavy and not node"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not heavy and not node and not argocd"
 
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
-	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "real or node"
+	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "(real or node) and not argocd"
+
+test-argocd: $(VENV)/.dev ## Run the tests of the GitOps tree on a real Argo CD (REAL_ARGOCD_NAMESPACE, REAL_KUBECONFIG, REAL_BIN)
+	$(PYTEST) -m argocd
 
 gitops-check: $(VENV)/.dev ## Check the GitOps tree as kustomize, kubectl or oc renders it (part of `make test`)
 	$(PYTEST) -n $(WORKERS) --dist worksteal tests/gitops_tree

@@ -21,6 +21,7 @@ Object = dict[str, Any]
 
 ROOT: Final = Path(__file__).parents[2]
 PARENT, REGISTRY, APPLICATION = "stage01-model-serving", "stage01-model-registry", "stage01-application"
+PARENTS_PROJECT, PROJECT = "stage01-apps", "stage01"
 ARGOCD_NAMESPACE: Final = "openshift-gitops"
 REGISTRY_NAMESPACE: Final = "rhoai-model-registries"
 NAMESPACE: Final = "private-ai-demo"
@@ -42,7 +43,7 @@ class Tree:
         root: Of the repository.
         files: Text by path below `root`, of all that is in gitops, gitops-apps and compiled.
         complaints: What kustomize says of each directory that stands on its own; empty when it says nothing.
-        bootstrap: What an administrator applies first: the AppProject, the parent Application, its readers.
+        bootstrap: What an administrator applies first: the AppProjects, the parent Application, its readers.
         refresh: What an administrator may apply beside it.
         rendered: By the name of each Application, what Argo CD makes for it; for the parent, its children.
         health_checks: What Argo CD is taught, an entry for each kind.
@@ -97,9 +98,9 @@ class Tree:
         return {one["metadata"]["name"]: one for one in found if one["kind"] == "Application"}
 
     @property
-    def project(self) -> Object:
-        """The AppProject."""
-        return next(one for one in self.bootstrap if one["kind"] == "AppProject")
+    def projects(self) -> dict[str, Object]:
+        """AppProjects by name."""
+        return {one["metadata"]["name"]: one for one in self.bootstrap if one["kind"] == "AppProject"}
 
     @property
     def objects(self) -> list[Object]:

@@ -10,16 +10,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]
 from kubernetes import client, config
 
-ROOT = Path(__file__).parents[2]
-OVERLAY = Path("gitops/overlays/example")
-ARGOCD = "openshift-gitops"
-APPLICATIONS = ("stage01-model-serving", "stage01-model-registry", "stage01-application")
-PERSON = {f"GIT_{role}_{what}": "dev@example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+from gitops_tree.tree import (
+    APPLICATION,
+    ARGOCD_NAMESPACE,
+    BOOTSTRAP,
+    HEALTH_CHECKS,
+    NAMESPACE,
+    PARENT,
+    REFRESH,
+    REGISTRY,
+    REGISTRY_NAMESPACE,
+    ROOT,
+)
+from real.argocd_stand_ins import bring_up_the_application, bring_up_the_registry, end_namespaces, kubectl
+
+OVERLAY: Final = "gitops/overlays/example"
+APPLICATIONS: Final = (PARENT, REGISTRY, APPLICATION)
+PERSON: Final = {f"GIT_{role}_{what}": "dev@example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
 @dataclass(frozen=True)
@@ -28,12 +40,10 @@ class ArgoTree:
 
     Attributes:
         work: A work tree of the repository.
-        url: That Argo CD reads it from.
         api: A client of the cluster.
     """
 
     work: Path
-    url: str
     api: Any
 
     def commit(self, message: str) -> str:
@@ -93,6 +103,31 @@ class ArgoTree:
         for name in names or APPLICATIONS:
             self.wait(lambda name=name: self.is_synced(name, commit), f"{name} at {commit[:8]}")  # type: ignore[misc]
 
+    def apply(self) -> str:
+        """Apply the bootstrap directory by hand, and nothing else; the commit that the cluster comes up from."""
+        commit = self.commit("The tree as it is")
+        kubectl("apply", "-k", str(self.work / OVERLAY / "bootstrap"))
+        return commit
+
+    def come_up(self) -> str:
+        """The same, until all of it is up and well, by whatever controllers would do."""
+        commit = self.apply()
+        self.wait_until_synced(commit, REGISTRY)
+        bring_up_the_registry(self.api)
+        self.wait_until_synced(commit)
+        bring_up_the_application(self.api)
+        for name in APPLICATIONS:
+            self.wait_until_health(name, "Healthy")
+        return commit
+
+    def health(self, name: str) -> str:
+        """How an Application is: of all that is in it, the worst."""
+        return str(self.application(name).get("status", {}).get("health", {}).get("status"))
+
+    def wait_until_health(self, name: str, health: str) -> None:
+        """Wait until an Application is so."""
+        self.wait(lambda: self.health(name) == health, f"{name} gets {health}")
+
     def describe(self, name: str) -> dict[str, Any]:
         """What people look at when something is wrong."""
         status = self.application(name).get("status", {})
@@ -112,100 +147,59 @@ class ArgoTree:
         found: list[dict[str, Any]] = self.application(name).get("status", {}).get("resources", [])
         return found
 
-    def stand_in_for_the_registrys_controllers(self) -> None:
-        """Write what the controllers of Deployments, claims and Jobs, and the operator of OpenShift AI, would write."""
-        where = ("rhoai-model-registries",)
-        ready = {
-            "observedGeneration": 1,
-            "replicas": 1,
-            "updatedReplicas": 1,
-            "readyReplicas": 1,
-            "availableReplicas": 1,
-        }
-        client.AppsV1Api(self.api).patch_namespaced_deployment_status("mysql", *where, {"status": ready})
-        bound = {"status": {"phase": "Bound"}}
-        client.CoreV1Api(self.api).patch_namespaced_persistent_volume_claim_status("mysql-data", *where, bound)
-        now = "2026-01-01T00:00:00Z"
-        ended = [{"type": kind, "status": "True"} for kind in ("SuccessCriteriaMet", "Complete")]
-        job = {"startTime": now, "completionTime": now, "succeeded": 1, "conditions": ended}
-        client.BatchV1Api(self.api).patch_namespaced_job_status("mysql-credentials", *where, {"status": job})
-        place = ("modelregistry.opendatahub.io", "v1beta1", *where, "modelregistries", "private-ai-model-registry")
-        condition = {
-            "type": "Available",
-            "status": "True",
-            "reason": "Available",
-            "message": "",
-            "lastTransitionTime": now,
-        }
-        available = {"status": {"conditions": [condition]}}
-        self._objects.patch_namespaced_custom_object_status(*place, available)
-
     @property
     def _objects(self) -> client.CustomObjectsApi:
         return client.CustomObjectsApi(self.api)
 
     @property
     def _place(self) -> tuple[str, str, str, str]:
-        return ("argoproj.io", "v1alpha1", ARGOCD, "applications")
+        return ("argoproj.io", "v1alpha1", ARGOCD_NAMESPACE, "applications")
 
 
 @contextmanager
-def argo_tree(directory: Path, **settings: str) -> Iterator[ArgoTree]:
-    """A copy of the tree, which the parent alone makes come up; everything is deleted at the end.
+def argo_tree(directory: Path, *, applications_have_health: bool = True) -> Iterator[ArgoTree]:
+    """A copy of the tree, in a cluster that has nothing of it yet; everything is deleted at the end.
 
     Args:
         directory: For the repository.
-        settings: Of the overlay, beside the repository's address.
+        applications_have_health: Whether Argo CD is taught how an Application is, beside all other kinds.
     """
     work, bare = directory / "work", directory / "gitops.git"
     for part in ("gitops", "gitops-apps", "compiled"):
         shutil.copytree(ROOT / part, work / part)
     url = f"file://{bare}"
-    change(work / OVERLAY / "settings/settings.yaml", data={"repoURL": url, **settings})
-    api = config.new_client_from_config(os.environ["REAL_KUBECONFIG"])
-    tree = ArgoTree(work, url, api)
+    settings = work / OVERLAY / "settings/settings.yaml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("https://github.com/example/gitops.git", url), encoding="utf-8")
+    tree = ArgoTree(work, config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
     subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(bare)], check=True)
     tree.git("init", "--quiet", "--initial-branch=main")
     tree.git("remote", "add", "origin", str(bare))
-    core = client.CoreV1Api(api)
+    _clear(tree)  # of a run that was killed
     # The operator of OpenShift AI makes this one; here it is the test.
-    core.create_namespace({"metadata": {"name": "rhoai-model-registries"}})
-    checks = yaml.safe_load((work / "gitops-apps/bootstrap/health-checks/argocd-patch.yaml").read_text())
-    data = {
-        f"resource.customizations.health.{one['group']}_{one['kind']}": one["check"]
-        for one in checks["spec"]["resourceHealthChecks"]
-    }
-    core.patch_namespaced_config_map("argocd-cm", ARGOCD, {"data": data})  # as OpenShift GitOps does with its ArgoCD
+    client.CoreV1Api(tree.api).create_namespace({"metadata": {"name": REGISTRY_NAMESPACE}})
+    _teach(tree, applications_have_health)
     try:
         yield tree
     finally:
-        _delete(tree, core)
+        _clear(tree)
 
 
-def change(path: Path, **changes: dict[str, Any]) -> None:
-    """Change parts of a YAML document, comments lost."""
-    document = yaml.safe_load(path.read_text())
-    for key, values in changes.items():
-        document[key].update(values)
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+def _teach(tree: ArgoTree, applications_have_health: bool) -> None:
+    """Give Argo CD the health checks, as OpenShift GitOps does with those of its ArgoCD."""
+    checks = yaml.safe_load((tree.work / HEALTH_CHECKS).read_text(encoding="utf-8"))["spec"]["resourceHealthChecks"]
+    data = {f"resource.customizations.health.{one['group']}_{one['kind']}": one["check"] for one in checks}
+    if not applications_have_health:
+        del data["resource.customizations.health.argoproj.io_Application"]
+    core = client.CoreV1Api(tree.api)
+    found = core.read_namespaced_config_map("argocd-cm", ARGOCD_NAMESPACE)
+    found.data = data
+    core.replace_namespaced_config_map("argocd-cm", ARGOCD_NAMESPACE, found)
 
 
-def kubectl(*words: str) -> str:
-    """Run kubectl as an administrator does."""
-    command = [f"{os.environ['REAL_BIN']}/kubectl", "--kubeconfig", os.environ["REAL_KUBECONFIG"], *words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def _delete(tree: ArgoTree, core: client.CoreV1Api) -> None:
-    objects = client.CustomObjectsApi(tree.api)
-    for name in APPLICATIONS:
-        if tree.application(name):
-            objects.delete_namespaced_custom_object(*tree._place, name)
-    for name in ("private-ai-demo", "rhoai-model-registries"):
-        try:
-            core.delete_namespace(name)
-        except client.ApiException as error:
-            if error.status != 404:
-                raise
+def _clear(tree: ArgoTree) -> None:
+    kinds = "applications.argoproj.io,appprojects.argoproj.io"
+    kubectl("delete", kinds, "-n", ARGOCD_NAMESPACE, "--all", "--wait=false")
+    for part in (BOOTSTRAP, REFRESH):
+        kubectl("delete", "-k", str(tree.work / part), "--ignore-not-found", "--wait=false")
+    end_namespaces(tree.api, NAMESPACE, REGISTRY_NAMESPACE)

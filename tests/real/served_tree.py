@@ -16,14 +16,15 @@ from typing import Any
 import requests
 from kubernetes import client
 
+from gitops_tree.tree import NAMESPACE
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
-from real.argocd_tree import ARGOCD, OVERLAY, ArgoTree, argo_tree
+from real.argocd_tree import OVERLAY, ArgoTree, argo_tree
 from real.cluster import push_busybox
 from real.exclusion import stage01_alone
 
 COMMAND = str(Path(sys.executable).parent / "modelcar")
-NAMESPACE, MODEL = "private-ai-demo", "demo-llama"
+MODEL = "demo-llama"
 SERVED = Path(f"gitops/stage01-model-serving/application/vllm/{MODEL}.yaml")
 PROMOTION = Path(f"gitops/stage01-model-serving/promotions/{MODEL}.yaml")
 CPU_OVERLAY = Path("gitops/overlays/cpu/kustomization.yaml")
@@ -73,7 +74,7 @@ class ServedTree:
             **os.environ,
             **self.sandbox.environment,
             "KUBECONFIG": os.environ["REAL_KUBECONFIG"],
-            "MODELCAR_GIT_URL": self.tree.url,
+            "MODELCAR_GIT_URL": f"file://{self.tree.git('remote', 'get-url', 'origin')}",
             "MODEL_REGISTRY_URL": os.environ.get("REAL_MODEL_REGISTRY_URL") or self.sandbox.model_registry_url,
         }
         return subprocess.run([COMMAND, *words], env=env, capture_output=True, text=True)
@@ -142,21 +143,20 @@ def served_tree(directory: Path) -> Iterator[ServedTree]:
     Args:
         directory: For the repository and the sandbox.
     """
+    # MySQL's image is not to be had here, so the registry is never healthy: an Argo CD that asks how Applications are
+    # would wait for ever, one that does not ask goes on.
     with (
         stage01_alone(),
         Sandbox(directory / "sandbox") as sandbox,
-        argo_tree(directory, storageClassName="real") as tree,
+        argo_tree(directory, applications_have_health=False) as tree,
     ):
-        # MySQL's image is not to be had here, so the registry is never healthy: an Argo CD that asks how Applications
-        # are would wait for ever, one that does not ask goes on.
-        unasked = {"data": {"resource.customizations.health.argoproj.io_Application": None}}
-        client.CoreV1Api(tree.api).patch_namespaced_config_map("argocd-cm", ARGOCD, unasked)
         served = ServedTree(tree, sandbox, f"{os.environ['REAL_OCI_REGISTRY']}/{NAMESPACE}/{MODEL}")
         words = ["--title", "Demo Llama", "--cpu", "1", "--memory", "4Gi", "--gpus", "0", "--arg=--max-model-len=256"]
         words = ["gitops", "new-model", MODEL, "--source", f"hf://{DEMO_MODEL}", *words, "--tree", str(tree.work)]
         done = served.modelcar(*words)
         assert done.returncode == 0, done.stderr
         _edit(tree.work / PROMOTION, _own_places(served.repository, push_busybox(directory)))
+        _edit(tree.work / OVERLAY / "settings/settings.yaml", {"(?<=storageClassName: ).*": "real"})
         _edit(tree.work / OVERLAY / "application/kustomization.yaml", {r"# (- \.\./\.\./cpu)": r"\1"})
         _edit(tree.work / CPU_OVERLAY, {r"(?<=value: )\"docker\.io/vllm/.*\"": os.environ["REAL_VLLM_IMAGE"]})
         yield served

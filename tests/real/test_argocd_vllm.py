@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from real.argocd_tree import APPLICATIONS, OVERLAY, kubectl
-from real.served_tree import MODEL, NAMESPACE, ServedTree, image_ids, served_tree
+from gitops_tree.tree import APPLICATION, NAMESPACE
+from real.argocd_stand_ins import kubectl
+from real.served_tree import MODEL, ServedTree, image_ids, served_tree
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(900)]
 
-APPLICATION = APPLICATIONS[2]
 LACKING = "sha256:" + "b" * 64
 VARIABLES = (
     "REAL_VLLM_IMAGE",
@@ -40,9 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTree]:
         if not os.environ.get(name):
             pytest.skip(f"{name} is not set")
     with served_tree(tmp_path_factory.mktemp("served")) as made:
-        commit = made.tree.commit("The tree, for CPUs")
-        kubectl("apply", "-k", str(made.tree.work / OVERLAY / "bootstrap"))
-        made.tree.wait_until_synced(commit, APPLICATION)
+        made.tree.wait_until_synced(made.tree.apply())
         yield made
 
 
@@ -174,7 +172,7 @@ def test_a_revert_in_git_takes_the_image_away_and_the_old_pod_serves_on(
 ) -> None:
     pod, text = second
     served.tree.git("revert", "--no-edit", "HEAD")
-    served.tree.push()
+    served.tree.wait_until_synced(served.tree.push())
     served.wait_until_alone(pod.metadata.name)
     assert served.complete(pod) == text
 

@@ -1,4 +1,4 @@
-"""Checks 1 to 6 and 32: what is built, from where, to where, and that the AppProject lets it through."""
+"""Checks 1 to 6 and 32: what is built, from where, to where, and that the AppProjects let it through."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from gitops_tree.tree import (
     KUSTOMIZATION,
     NAMESPACE,
     PARENT,
+    PARENTS_PROJECT,
+    PROJECT,
     REGISTRY,
     REGISTRY_NAMESPACE,
     Object,
@@ -37,6 +39,7 @@ APPLICATIONS: Final = {
     APPLICATION: ("gitops/stage01-model-serving/application", NAMESPACE, "3"),
 }
 """By name: path, namespace, wave; the specification has exactly these."""
+APPLICATION_KIND: Final = {"group": "argoproj.io", "kind": "Application"}
 DEPRECATED: Final = ("bases", "commonLabels", "imageTags", "patchesJson6902", "patchesStrategicMerge", "vars")
 CLUSTER_SCOPED: Final = words(
     "Namespace ClusterRole ClusterRoleBinding CustomResourceDefinition PersistentVolume PriorityClass Project "
@@ -72,8 +75,9 @@ def sources(tree: Tree) -> Iterator[str]:
 def _repositories(tree: Tree) -> Iterator[tuple[str, str]]:
     for name, one in tree.applications.items():
         yield f"Application {name}", one["spec"]["source"]["repoURL"]
-    for number, url in enumerate(tree.project["spec"]["sourceRepos"]):
-        yield f"AppProject {name_of(tree.project)}, sourceRepos {number}", url
+    for name, project in tree.projects.items():
+        for number, url in enumerate(project["spec"]["sourceRepos"]):
+            yield f"AppProject {name}, sourceRepos {number}", url
     for one in tree.of_kind("BuildConfig"):
         yield describe(one), one["spec"]["source"]["git"]["uri"]
     for one in tree.of_kind("ConfigMap"):
@@ -119,24 +123,47 @@ def shared(tree: Tree) -> Iterator[str]:
     yield from (f"{described} is made {times} times" for (_, _, described), times in counted.items() if times > 1)
 
 
-@check(6, "The AppProject names every kind, namespace and repository, and nothing by a wildcard")
-def project(tree: Tree) -> Iterator[str]:
-    spec, name = tree.project["spec"], name_of(tree.project)
-    for field in ("sourceRepos", "destinations", "clusterResourceWhitelist", "namespaceResourceWhitelist"):
-        if any("*" in str(one) for one in spec.get(field, ["*"])):
-            yield f"AppProject {name}: {field} has a wildcard"
-    destinations = [(one["server"], one["namespace"]) for one in spec["destinations"]]
-    for application in tree.applications.values():
-        there = application["spec"]
-        who = f"Application {name_of(application)}"
-        if there["project"] != name:
-            yield f"{who} is in project {there['project']}, not {name}"
-        if (there["destination"].get("server"), there["destination"]["namespace"]) not in destinations:
-            yield f"{who}: AppProject {name} does not let it into {there['destination']['namespace']}"
-        if there["source"]["repoURL"] not in spec["sourceRepos"]:
-            yield f"{who}: AppProject {name} does not let it take {there['source']['repoURL']}"
-    for one in (one for objects in tree.rendered.values() for one in objects):
-        yield from _refused(one, spec, name)
+@check(
+    6, "The AppProjects name every kind, namespace and repository, nothing by a wildcard, and keep Applications apart"
+)
+def projects(tree: Tree) -> Iterator[str]:
+    for name, project in tree.projects.items():
+        for field in ("sourceRepos", "destinations", "clusterResourceWhitelist", "namespaceResourceWhitelist"):
+            if any("*" in str(one) for one in project["spec"].get(field, ["*"])):
+                yield f"AppProject {name}: {field} has a wildcard"
+    yield from _mixed(tree)
+    for name, application in tree.applications.items():
+        wanted = PARENTS_PROJECT if name == PARENT else PROJECT
+        if application["spec"]["project"] != wanted:
+            yield f"Application {name} is in project {application['spec']['project']}, not {wanted}"
+        else:
+            yield from _kept_out(application, tree.projects[wanted])
+    for name, objects in tree.rendered.items():
+        wanted = PARENTS_PROJECT if name == PARENT else PROJECT
+        for one in objects:
+            yield from _refused(one, tree.projects[wanted]["spec"], wanted)
+
+
+def _mixed(tree: Tree) -> Iterator[str]:
+    allowed = tree.projects[PARENTS_PROJECT]["spec"]
+    if [*allowed["clusterResourceWhitelist"], *allowed["namespaceResourceWhitelist"]] != [APPLICATION_KIND]:
+        yield f"AppProject {PARENTS_PROJECT} allows other kinds than Application"
+    if [one["namespace"] for one in allowed["destinations"]] != [ARGOCD_NAMESPACE]:
+        yield f"AppProject {PARENTS_PROJECT} allows other namespaces than {ARGOCD_NAMESPACE}"
+    allowed = tree.projects[PROJECT]["spec"]
+    if "argoproj.io" in [one["group"] for one in allowed["namespaceResourceWhitelist"]]:
+        yield f"AppProject {PROJECT} lets a child make objects of Argo CD"
+    if ARGOCD_NAMESPACE in [one["namespace"] for one in allowed["destinations"]]:
+        yield f"AppProject {PROJECT} lets a child into {ARGOCD_NAMESPACE}"
+
+
+def _kept_out(application: Object, project: Object) -> Iterator[str]:
+    spec, who, name = application["spec"], f"Application {name_of(application)}", name_of(project)
+    destinations = [(one["server"], one["namespace"]) for one in project["spec"]["destinations"]]
+    if (spec["destination"].get("server"), spec["destination"]["namespace"]) not in destinations:
+        yield f"{who}: AppProject {name} does not let it into {spec['destination']['namespace']}"
+    if spec["source"]["repoURL"] not in project["spec"]["sourceRepos"]:
+        yield f"{who}: AppProject {name} does not let it take {spec['source']['repoURL']}"
 
 
 def _refused(one: Object, spec: Object, name: str) -> Iterator[str]:

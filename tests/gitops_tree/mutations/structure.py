@@ -15,7 +15,16 @@ from gitops_tree.mutations.registry import (
     registry,
     task,
 )
-from gitops_tree.tree import APPLICATION, PARENT, REGISTRY, Tree
+from gitops_tree.tree import (
+    APPLICATION,
+    ARGOCD_NAMESPACE,
+    NAMESPACE,
+    PARENT,
+    PARENTS_PROJECT,
+    PROJECT,
+    REGISTRY,
+    Tree,
+)
 
 SAMPLE = "compiled/tekton/samples/promote-model-run.yaml"
 
@@ -86,7 +95,7 @@ def a_kind_that_is_not_allowed(tree: Tree) -> None:
 
 @mutation(6)
 def a_wildcard(tree: Tree) -> None:
-    tree.project["spec"]["namespaceResourceWhitelist"].append({"group": "*", "kind": "*"})
+    tree.projects[PROJECT]["spec"]["namespaceResourceWhitelist"].append({"group": "*", "kind": "*"})
 
 
 @mutation(6)
@@ -96,7 +105,35 @@ def the_project_default(tree: Tree) -> None:
 
 @mutation(6)
 def a_namespace_that_is_not_allowed(tree: Tree) -> None:
-    tree.project["spec"]["destinations"].pop(1)
+    tree.projects[PROJECT]["spec"]["destinations"].pop(0)
+
+
+@mutation(6)
+def applications_from_a_childs_path(tree: Tree) -> None:
+    tree.projects[PROJECT]["spec"]["namespaceResourceWhitelist"].append({"group": "argoproj.io", "kind": "Application"})
+
+
+@mutation(6)
+def a_child_in_argo_cds_namespace(tree: Tree) -> None:
+    there = {"server": "https://kubernetes.default.svc", "namespace": ARGOCD_NAMESPACE}
+    tree.projects[PROJECT]["spec"]["destinations"].append(there)
+
+
+@mutation(6)
+def a_parent_that_makes_more_than_applications(tree: Tree) -> None:
+    kind = {"group": "argoproj.io", "kind": "AppProject"}
+    tree.projects[PARENTS_PROJECT]["spec"]["namespaceResourceWhitelist"].append(kind)
+
+
+@mutation(6)
+def a_parent_that_reaches_elsewhere(tree: Tree) -> None:
+    there = {"server": "https://kubernetes.default.svc", "namespace": NAMESPACE}
+    tree.projects[PARENTS_PROJECT]["spec"]["destinations"].append(there)
+
+
+@mutation(6)
+def a_child_in_the_parents_project(tree: Tree) -> None:
+    tree.applications[REGISTRY]["spec"]["project"] = PARENTS_PROJECT
 
 
 @mutation(7)
