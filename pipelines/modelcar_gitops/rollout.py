@@ -90,6 +90,8 @@ def read_rollout(service: Object, deployment: Object | None, pods: Iterable[Obje
         failure = _read_refusal(service)
         state = State.CANNOT_START if failure else State.ROLLING_OUT
         return RolloutStatus(name, state, wanted, serving, failure or "KServe has made no Deployment yet")
+    if deployment["spec"].get("replicas") == 0 and _is_through(deployment):
+        return RolloutStatus(name, State.STOPPED, wanted, serving, "scaled to no pod")
     if serving == (wanted,) and _is_through(deployment) and _model_of_template(deployment) in (wanted, ""):
         return RolloutStatus(name, State.SERVING, wanted, serving)
     failure = _find_failure(wanted, deployment, living)

@@ -86,7 +86,7 @@ class Cluster:
         )
         if answer is None:
             return None
-        if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+        if not isinstance(answer.get("items"), list):
             raise self._describe_nonsense()
         return list(answer["items"])
 
@@ -100,8 +100,7 @@ class Cluster:
             PipelineServerError: As for `list_objects`.
         """
         where = (group, version, namespace, plural)
-        answer = self._call("get", where, lambda api: api.get_namespaced_custom_object(*where, name, **self._limits))
-        return None if answer is None else dict(answer)
+        return self._call("get", where, lambda api: api.get_namespaced_custom_object(*where, name, **self._limits))
 
     def has_namespace(self, name: str) -> bool:
         """Whether there is a namespace; whoever has no rights in it may be refused, whether there is one or not.
@@ -110,7 +109,10 @@ class Cluster:
             PipelineServerError: As for `list_objects`.
         """
         where = ("", "v1", name, "namespaces")
-        return self._call("get", where, lambda api: api.get_namespace(name, **self._limits)) is not None
+        found = self._call("get", where, lambda api: api.get_namespace(name, **self._limits))
+        if found is not None and found.get("kind") != "Namespace":
+            raise self._describe_nonsense()
+        return found is not None
 
     def create_object(self, group: str, version: str, namespace: str, plural: str, body: Mapping[str, Any]) -> None:
         """Create a custom resource by its name; done as well when an attempt before was not heard to succeed.
@@ -129,9 +131,12 @@ class Cluster:
                 hint="Check which cluster the kubeconfig names.",
             )
 
-    def _call(self, verb: str, where: tuple[str, str, str, str], send: Callable[[Any], Any]) -> Any:
+    def _call(self, verb: str, where: tuple[str, str, str, str], send: Callable[[Any], Any]) -> dict[str, Any] | None:
         """An answer of the cluster; None when it does not have that."""
-        return retry(lambda: self._call_once(verb, where, send), attempts=self.attempts)
+        answer = retry(lambda: self._call_once(verb, where, send), attempts=self.attempts)
+        if answer is not None and not isinstance(answer, dict):
+            raise self._describe_nonsense()
+        return answer
 
     def _call_once(self, verb: str, where: tuple[str, str, str, str], send: Callable[[Any], Any]) -> Any:
         from kubernetes.client import ApiException, CustomObjectsApi

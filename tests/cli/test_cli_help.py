@@ -33,6 +33,7 @@ ALL = dict(commands())
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in ALL} == {
         "",
+        "doctor",
         "download",
         "gitops",
         "gitops create-secret",

@@ -27,12 +27,11 @@ class Namespace:
 
     Attributes:
         name: Unique to the test where the cluster is real.
-        real: Whether it is.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self.name, self.real = cluster.namespace, cluster.real
+        self.name = cluster.namespace
         # Pods are admitted with an account only; it is a controller that makes the usual one.
         self.put({"kind": "ServiceAccount", "metadata": {"name": "default"}})
 
@@ -49,6 +48,22 @@ class Namespace:
         """Make a Secret."""
         self.put({"kind": "Secret", "metadata": {"name": name}, "stringData": values})
 
+    def let_in(self, account: str, role: Object | None) -> str:
+        """Make an account that has a role here, or none; returns a token of it. Only a real cluster can."""
+        self.put({"kind": "ServiceAccount", "metadata": {"name": account}})
+        if role is not None:
+            roles = "/apis/rbac.authorization.k8s.io/v1/{ns}"
+            self._ask("POST", f"{roles}/roles", {**role, "metadata": {"name": role["metadata"]["name"]}})
+            bound = {
+                "metadata": {"name": account},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]},
+                "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": self.name}],
+            }
+            self._ask("POST", f"{roles}/rolebindings", bound)
+        path = f"{_PATHS['ServiceAccount']}/{account}/token"
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+        return str(self._ask("POST", path, asked)["status"]["token"])
+
     @contextmanager
     def registry_login(self) -> Iterator[None]:
         """The Secret that is in the Model Registry's namespace, which is one for the whole cluster."""
@@ -61,6 +76,7 @@ class Namespace:
         finally:
             self._ask("DELETE", f"{where}/{name}")
 
-    def _ask(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> None:
-        answer: Any = self._cluster.ask(method, path, body, content_type)
+    def _ask(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:
+        answer = self._cluster.ask(method, path, body, content_type)
         assert answer.get("status") != "Failure", answer
+        return answer

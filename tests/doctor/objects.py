@@ -44,16 +44,17 @@ def deployment(
     *,
     name: str = "granite",
     seen: int = 2,
+    wants: int = 1,
     conditions: Any = (),
     counts: dict[str, int] | None = None,
 ) -> Object:
-    """The predictor's Deployment, which wants one pod. Without `counts`, that is there, up to date and ready."""
-    counts = counts or {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}
+    """The predictor's Deployment. Without `counts`, one pod is there, up to date and ready."""
+    counts = counts if counts is not None else {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": f"{name}-predictor", "generation": 2},
-        "spec": {"replicas": 1, "selector": {"matchLabels": _labels(name)}, "template": _template(digest, name)},
+        "spec": {"replicas": wants, "selector": {"matchLabels": _labels(name)}, "template": _template(digest, name)},
         "status": {"observedGeneration": seen, **counts, "conditions": list(conditions)},
     }
 

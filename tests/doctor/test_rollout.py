@@ -57,6 +57,21 @@ def test_it_rolls_out_while(why: str, deployed: Object, pods: list[Object]) -> N
     assert (rollout.state, OLD in rollout.serving) == (State.ROLLING_OUT, True), why
 
 
+def test_it_rolls_out_until_all_pods_that_are_wanted_are_ready() -> None:
+    assert read_rollout(service(), deployment(wants=2), [pod(NEW, ready=True)]).state is State.ROLLING_OUT
+
+
+def test_of_models_that_serve_together_the_wanted_one_comes_first() -> None:
+    both = [OLD_POD, pod(NEW, ready=True)]
+    assert read_rollout(service(NEW), surging(readyReplicas=2), both).serving == (NEW, OLD)
+    assert read_rollout(service(OLD), surging(readyReplicas=2), both).serving == (OLD, NEW)
+
+
+def test_what_is_scaled_to_no_pod_is_stopped() -> None:
+    rollout = read_rollout(service(), deployment(wants=0, counts={}), [])
+    assert rollout == RolloutStatus("granite", State.STOPPED, NEW, (), "scaled to no pod")
+
+
 def test_what_a_rollout_waits_for_is_told() -> None:
     assert read_rollout(service(), surging(), [OLD_POD, pod(NEW)]).reason == "1 of 1 pods made, 1 ready in all"
     assert read_rollout(service(), deployment(OLD), [OLD_POD]).reason == "KServe has not put it into the Deployment yet"

@@ -21,7 +21,7 @@ from modelcar.errors import (
     PromotionError,
 )
 from modelcar_pipelines import surroundings
-from modelcar_pipelines.cluster import Cluster, find_cluster
+from modelcar_pipelines.cluster import Cluster, NotAllowed, find_cluster
 from modelcar_pipelines.connection import connect
 from modelcar_pipelines.discovery import Found, find_server
 
@@ -190,7 +190,7 @@ CASES = {
         [applications(dspa(route=""))],
     ),
     "no permission": Case(
-        PipelineServerAccessDenied,
+        NotAllowed,
         "the cluster at URL does not let you list "
         "datasciencepipelinesapplications.datasciencepipelinesapplications.opendatahub.io "
         "in namespace private-ai-demo (403)",

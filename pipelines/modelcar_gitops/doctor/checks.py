@@ -11,9 +11,11 @@ from typing import Final
 
 from modelcar.errors import GitRepositoryNotFound, PipelineServerNotFound, PromotionError
 from modelcar_gitops.doctor.findings import Finding, Sign
+from modelcar_pipelines.cluster import NotAllowed
 
 PATIENCE_S: Final = 15.0
 """How long one thing may take, from when all begin; kfp and the Model Registry's client need seconds to be imported."""
+_LOOK: Final = "Check the network, and that it runs."
 _NOT_THERE: Final = (PipelineServerNotFound, GitRepositoryNotFound)
 
 
@@ -25,11 +27,13 @@ class Check:
         group: Title of its findings.
         subject: What it is called where it fails.
         look: Gives findings; a PromotionError of it becomes one.
+        where: The address, where it is known before it is asked.
     """
 
     group: str
     subject: str
     look: Callable[[], list[Finding]]
+    where: str = ""
 
 
 def run_checks(checks: Sequence[Check], patience_s: float = PATIENCE_S) -> list[Finding]:
@@ -58,9 +62,9 @@ def run_checks(checks: Sequence[Check], patience_s: float = PATIENCE_S) -> list[
                 raise answer
             found[number] = answer
     except queue.Empty:
-        silent = (f"did not answer within {patience_s:.0f} s", "Check the network, and that it runs.")
         for number, check in enumerate(checks):
-            found.setdefault(number, [Finding(check.group, check.subject, Sign.BROKEN, *silent)])
+            told = f"{check.where} did not answer within {patience_s:g} s".strip()
+            found.setdefault(number, [Finding(check.group, check.subject, Sign.BROKEN, told, _LOOK)])
     return [finding for number in range(len(checks)) for finding in found[number]]
 
 
@@ -74,6 +78,7 @@ def _run(number: int, check: Check, answers: queue.SimpleQueue[tuple[int, list[F
 
 
 def find_fault(group: str, subject: str, error: PromotionError) -> Finding:
-    """An error as a finding: its sentence, and its hint as the way out."""
+    """An error as a finding: its sentence, and its hint as the way out. What may not be read is not broken."""
     sign = Sign.MISSING if isinstance(error, _NOT_THERE) else Sign.BROKEN
-    return Finding(group, subject, sign, str(error), (error.hint or "").strip())
+    sign = Sign.CANNOT_TELL if isinstance(error, NotAllowed) else sign
+    return Finding(group, subject, sign, str(error), (error.hint or "").strip() or _LOOK)

@@ -30,7 +30,12 @@ def list_checks(place: Place, storage_uris: Sequence[str]) -> list[Check]:
     """
     return [
         _configured(place, "Model Registry", "MODEL_REGISTRY_URL", _look_at_model_registry),
-        Check(REACHABLE, "pipeline server", lambda: _look_at_pipeline_server(place)),
+        Check(
+            REACHABLE,
+            "pipeline server",
+            lambda: _look_at_pipeline_server(place),
+            place.env.get("KF_PIPELINES_ENDPOINT", ""),
+        ),
         *_list_registries(place, storage_uris),
         _configured(place, "git repository", "MODELCAR_GIT_URL", _look_at_git),
     ]
@@ -50,7 +55,7 @@ def _configured(place: Place, subject: str, variable: str, look: Callable[[Place
         way_out = f"Put {variable} into that ConfigMap, in git; specs that name it themselves do without."
         return [Finding(REACHABLE, subject, Sign.MISSING, told, way_out)]
 
-    return Check(REACHABLE, subject, check)
+    return Check(REACHABLE, subject, check, place.env.get(variable, ""))
 
 
 def _from_here(place: Place, subject: str, url: str, look: Callable[[], Finding]) -> Finding:
@@ -124,7 +129,7 @@ def _check_registry(place: Place, image: ImageReference) -> Check:
     def check() -> list[Finding]:
         return [_from_here(place, "OCI registry", f"https://{image.registry}", look)]
 
-    return Check(REACHABLE, "OCI registry", check)
+    return Check(REACHABLE, "OCI registry", check, image.registry)
 
 
 def _look_at_git(place: Place, url: str) -> Finding:

@@ -9,7 +9,7 @@ from modelcar.errors import PromotionError
 from modelcar_gitops.doctor.checks import find_fault
 from modelcar_gitops.doctor.findings import Finding, Sign
 from modelcar_gitops.rollout import POD_LABEL, Object, RolloutStatus, State, deployment_of, read_rollout
-from modelcar_pipelines.cluster import Cluster, NotAllowed
+from modelcar_pipelines.cluster import Cluster
 
 GROUP: Final = "What serves"
 _SIGNS: Final = {
@@ -26,7 +26,7 @@ def read_services(cluster: Cluster, namespace: str) -> tuple[list[Object], list[
     try:
         services = cluster.list_objects("serving.kserve.io", "v1beta1", namespace, "inferenceservices")
     except PromotionError as error:
-        return [], [_refused("InferenceServices", error)]
+        return [], [find_fault(GROUP, "InferenceServices", error)]
     if services is None:
         told = "the cluster does not know InferenceServices: KServe is not there"
         return [], [_missing(told, "Install OpenShift AI with KServe, or check which cluster the kubeconfig names.")]
@@ -49,14 +49,8 @@ def _look_at(cluster: Cluster, namespace: str, service: Object) -> Finding:
         deployment = cluster.get_object("apps", "v1", namespace, "deployments", deployment_of(service))
         pods = cluster.list_objects("", "v1", namespace, "pods", label_selector=f"{POD_LABEL}={name}")
     except PromotionError as error:
-        return _refused(name, error)
+        return find_fault(GROUP, name, error)
     return describe_rollout(read_rollout(service, deployment, pods or ()), namespace)
-
-
-def _refused(subject: str, error: PromotionError) -> Finding:
-    if isinstance(error, NotAllowed):
-        return Finding(GROUP, subject, Sign.CANNOT_TELL, str(error), (error.hint or "").strip())
-    return find_fault(GROUP, subject, error)
 
 
 def describe_rollout(rollout: RolloutStatus, namespace: str) -> Finding:
@@ -76,7 +70,8 @@ def _describe(rollout: RolloutStatus) -> str:
     if rollout.state is State.SERVING:
         return f"serves {wanted}, and nothing else"
     if rollout.state is State.STOPPED:
-        return "is stopped: it waits for its first promotion" if rollout.waits_for_promotion else "is stopped"
+        why = "it waits for its first promotion" if rollout.waits_for_promotion else rollout.reason
+        return f"is stopped: {why}" if why else "is stopped"
     if old:
         beside = f"the old {old} still serves"
     elif rollout.serving:

@@ -24,7 +24,7 @@ Where it is not like the real server:
   subresource but `status`;
 - a strategic merge patch cannot say in which order a list is (`$setElementOrder`); a JSON patch cannot copy what is not
   there (the real one copies a null);
-- finalizers' names are not checked; a Secret's type may change;
+- finalizers' names are not checked; a Secret's type may change, and so may a Job's template;
 - changes are remembered by their number (1000), not by their age, and until the process ends; a watch that asks for
   the future begins with what comes next;
 - a resourceVersion in a GET of one object that is still to come is 504 at once, not after seconds;

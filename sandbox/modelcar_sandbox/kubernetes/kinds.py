@@ -109,7 +109,7 @@ KINDS: Final = (
     Kind("", "v1", "Event", "events", ("ev",), fields=_EVENT_FIELDS),
     Kind("apps", "v1", "Deployment", "deployments", ("deploy",), status=True, counted=True),
     Kind("apps", "v1", "ReplicaSet", "replicasets", ("rs",), status=True, counted=True),
-    Kind("batch", "v1", "Job", "jobs", status=True, counted=True, fields=("status.successful",)),
+    Kind("batch", "v1", "Job", "jobs", status=True, counted=True),
     Kind("coordination.k8s.io", "v1", "Lease", "leases", unconditional=False),
     _custom("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices", "isvc"),
     _custom("serving.kserve.io", "v1alpha1", "ServingRuntime", "servingruntimes"),
