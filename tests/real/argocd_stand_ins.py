@@ -27,6 +27,16 @@ PIPELINE_RUNNER: Final = [
 """What the operator of Data Science Pipelines lets its runner do, as far as it concerns this tree."""
 
 
+IMAGE_EDITOR: Final = [
+    {
+        "apiGroups": ["image.openshift.io"],
+        "resources": ["imagestreams", "imagestreamtags"],
+        "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
+    },
+]
+"""What OpenShift adds to `edit` for images, beside pushing and pulling."""
+
+
 def kubectl(*words: str, text: str = "") -> str:
     """Run kubectl as an administrator does."""
     done = try_kubectl(*words, text=text)
@@ -66,13 +76,16 @@ def say_how_a_model_is(api: Any, name: str, ready: str, message: str = "") -> No
 def make_what_operators_make(api: Any) -> None:
     """The roles of others that the tree binds, and the rights that operators give their own accounts.
 
-    OpenShift Pipelines binds `edit`; what Kubernetes itself puts into that is the part of it that is here.
+    OpenShift Pipelines binds `edit` to its account: what Kubernetes itself puts into that, and OpenShift for images, is
+    the part of it that is here. Operators that add their kinds to `edit` are not.
     """
     builder = {"metadata": {"name": IMAGE_BUILDER}, "rules": ROLES["ClusterRole", "", IMAGE_BUILDER]}
     objects = [{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", **builder}]
     objects.append(_role(REGISTRY_NAMESPACE, REGISTRY_USER, ROLES["Role", REGISTRY_NAMESPACE, REGISTRY_USER]))
     objects.append(_role(NAMESPACE, KFP_ACCOUNT, PIPELINE_RUNNER))
     objects.append(_binding(KFP_ACCOUNT, "Role", KFP_ACCOUNT, KFP_ACCOUNT))
+    objects.append(_role(NAMESPACE, "openshift-edit", IMAGE_EDITOR))
+    objects.append(_binding("openshift-edit", "Role", "openshift-edit", TEKTON_ACCOUNT))
     objects.append(_binding("openshift-pipelines-edit", "ClusterRole", "system:aggregate-to-edit", TEKTON_ACCOUNT))
     kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from gitops_tree.tree import (
     REGISTRY_NAMESPACE,
     ROOT,
 )
-from real.argocd_stand_ins import bring_up_the_application, bring_up_the_registry, end_namespaces, kubectl
+from real.argocd_stand_ins import end_namespaces, kubectl
 
 OVERLAY: Final = "gitops/overlays/example"
 APPLICATIONS: Final = (PARENT, REGISTRY, APPLICATION)
@@ -109,17 +109,6 @@ class ArgoTree:
         kubectl("apply", "-k", str(self.work / OVERLAY / "bootstrap"))
         return commit
 
-    def come_up(self) -> str:
-        """The same, until all of it is up and well, by whatever controllers would do."""
-        commit = self.apply()
-        self.wait_until_synced(commit, REGISTRY)
-        bring_up_the_registry(self.api)
-        self.wait_until_synced(commit)
-        bring_up_the_application(self.api)
-        for name in APPLICATIONS:
-            self.wait_until_health(name, "Healthy")
-        return commit
-
     def health(self, name: str) -> str:
         """How an Application is: of all that is in it, the worst."""
         return str(self.application(name).get("status", {}).get("health", {}).get("status"))
@@ -146,6 +135,24 @@ class ArgoTree:
         """What an Application has, as Argo CD sees it."""
         found: list[dict[str, Any]] = self.application(name).get("status", {}).get("resources", [])
         return found
+
+    @contextmanager
+    def commits(self, message: str, files: Mapping[str, str]) -> Iterator[str]:
+        """A commit that writes files, by their path, and another that takes them back, which has to arrive."""
+        paths = {name: self.work / name for name in files}
+        before = {name: path.read_text(encoding="utf-8") if path.exists() else None for name, path in paths.items()}
+        try:
+            for name, text in files.items():
+                paths[name].write_text(text, encoding="utf-8")
+            yield self.commit(message)
+        finally:
+            for name, old in before.items():
+                if old is None:
+                    paths[name].unlink()
+                else:
+                    paths[name].write_text(old, encoding="utf-8")
+            back = self.commit(f"Take back: {message}")
+        self.wait_until_synced(back)
 
     @property
     def _objects(self) -> client.CustomObjectsApi:

@@ -1,4 +1,4 @@
-"""The GitOps tree on a real Argo CD, once for each module that asks for it."""
+"""The GitOps tree on a real Argo CD, once for all modules that ask for it; they run one after the other."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from real.argocd_tree import ArgoTree, argo_tree
+from gitops_tree.tree import APPLICATION, REGISTRY
+from real.argocd_stand_ins import bring_up_the_application, bring_up_the_registry
+from real.argocd_tree import APPLICATIONS, ArgoTree, argo_tree
 from real.exclusion import stage01_alone
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def argo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArgoTree]:
     """A cluster that has nothing of the tree yet; a parameter says whether Applications have a health there."""
     for name in ("REAL_ARGOCD_NAMESPACE", "REAL_KUBECONFIG", "REAL_BIN"):
@@ -23,7 +25,25 @@ def argo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield made
 
 
-@pytest.fixture(scope="module")
-def up(argo: ArgoTree) -> str:
-    """The commit that everything came up from, Synced and Healthy."""
-    return argo.come_up()
+@pytest.fixture(scope="session")
+def begun(argo: ArgoTree) -> str:
+    """The commit that the cluster comes up from, when all of the registry's objects are there and none is well."""
+    commit = argo.apply()
+    argo.wait_until_synced(commit, REGISTRY)
+    return commit
+
+
+@pytest.fixture(scope="session")
+def there(argo: ArgoTree, begun: str) -> str:
+    """The same, when all objects are there; what would make pods has made none."""
+    bring_up_the_registry(argo.api)
+    argo.wait_until_synced(begun, *APPLICATIONS)
+    return begun
+
+
+@pytest.fixture(scope="session")
+def well(argo: ArgoTree, there: str) -> str:
+    """The same, when all that is not stopped runs."""
+    bring_up_the_application(argo.api)
+    argo.wait_until_health(APPLICATION, "Healthy")
+    return there

@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from kubernetes import client
 
 from gitops_tree.tree import APPLICATION, NAMESPACE, PARENT, REGISTRY
-from real.argocd_stand_ins import bring_up_the_application, bring_up_the_registry, kubectl, say_how_a_model_is
+from real.argocd_stand_ins import kubectl, say_how_a_model_is
 from real.argocd_tree import APPLICATIONS, OVERLAY, ArgoTree
 
 pytestmark = [pytest.mark.argocd, pytest.mark.timeout(180)]
@@ -24,30 +24,6 @@ pytestmark = [pytest.mark.argocd, pytest.mark.timeout(180)]
 COMMAND: Final = str(Path(sys.executable).parent / "modelcar")
 GRANITE, MISTRAL = "granite-3-3-2b-instruct", "mistral-small-24b-w4a16"
 SERVED: Final = "gitops/stage01-model-serving/application/vllm"
-
-
-@pytest.fixture(scope="module")
-def begun(argo: ArgoTree) -> str:
-    """The commit that the cluster comes up from, when all of the registry's objects are there and none is well."""
-    commit = argo.apply()
-    argo.wait_until_synced(commit, REGISTRY)
-    return commit
-
-
-@pytest.fixture(scope="module")
-def first(argo: ArgoTree, begun: str) -> str:
-    """The same, when all objects are there; what would make pods has made none."""
-    bring_up_the_registry(argo.api)
-    argo.wait_until_synced(begun)
-    return begun
-
-
-@pytest.fixture(scope="module")
-def well(argo: ArgoTree, first: str) -> str:
-    """The same, when all that is not stopped runs."""
-    bring_up_the_application(argo.api)
-    argo.wait_until_health(APPLICATION, "Healthy")
-    return first
 
 
 def promote(argo: ArgoTree, service: str, digest: str) -> str:
@@ -94,7 +70,7 @@ def test_the_workload_waits_for_the_registry_where_argo_cd_knows_how_an_applicat
     assert argo.application(APPLICATION) == {}
 
 
-def test_the_parent_alone_brings_everything_up_in_the_order_of_waves(argo: ArgoTree, first: str) -> None:
+def test_the_parent_alone_brings_everything_up_in_the_order_of_waves(argo: ArgoTree, there: str) -> None:
     made = [argo.application(name)["metadata"]["creationTimestamp"] for name in APPLICATIONS]
     assert made == sorted(made)
     assert made[1] < made[2]
@@ -103,12 +79,12 @@ def test_the_parent_alone_brings_everything_up_in_the_order_of_waves(argo: ArgoT
 
 
 @pytest.mark.parametrize(("name", "part"), [(REGISTRY, "model-registry-app"), (APPLICATION, "application")])
-def test_every_object_of_a_path_is_there(argo: ArgoTree, first: str, name: str, part: str) -> None:
+def test_every_object_of_a_path_is_there(argo: ArgoTree, there: str, name: str, part: str) -> None:
     found = {(one["kind"], one["name"]): one["status"] for one in argo.resources(name)}
     assert found == {(one["kind"], one["metadata"]["name"]): "Synced" for one in render(argo, part)}
 
 
-def test_a_sync_ends_though_nothing_of_it_has_started(argo: ArgoTree, first: str) -> None:
+def test_a_sync_ends_though_nothing_of_it_has_started(argo: ArgoTree, there: str) -> None:
     operation = argo.application(APPLICATION)["status"]["operationState"]
     assert (operation["phase"], operation["message"]) == ("Succeeded", "successfully synced (all tasks run)")
     assert argo.health(APPLICATION) == "Progressing"
