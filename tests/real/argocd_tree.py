@@ -50,6 +50,10 @@ class ArgoTree:
         """Commit and push what stands in the work tree, and let Argo CD look; the commit's hash."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
+        return self.push()
+
+    def push(self) -> str:
+        """Push what is committed, and let Argo CD look; the last commit's hash."""
         self.git("push", "--quiet", "origin", "main")
         self.refresh()
         return self.git("rev-parse", "HEAD")

@@ -5,10 +5,14 @@ Everything is asked of the pods, never of the InferenceService's status, which s
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config, watch
@@ -67,6 +71,20 @@ class Namespace:
 
     def _create(self, plural: str, version: str, body: Mapping[str, Any]) -> None:
         self._custom.create_namespaced_custom_object("serving.kserve.io", version, self.name, plural, body)
+
+
+def push_busybox(directory: Path) -> str:
+    """Have the cluster's own busybox in the registry that the node pulls from; the reference.
+
+    Args:
+        directory: For a file on the way.
+    """
+    ctr, archive = shlex.split(os.environ["REAL_CTR"]), directory / "busybox.tar"
+    reference = f"{os.environ['REAL_OCI_REGISTRY']}/base/busybox:1"
+    subprocess.run([*ctr, "images", "export", str(archive), SERVER], check=True)
+    copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci-archive:{archive}", f"docker://{reference}"]
+    subprocess.run(copy, check=True)
+    return reference
 
 
 def fetch(pod_ip: str, path: str) -> bytes:

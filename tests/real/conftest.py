@@ -10,6 +10,7 @@ import pytest
 from gitops_tree.tree import APPLICATION, REGISTRY
 from real.argocd_stand_ins import bring_up_the_application, bring_up_the_registry
 from real.argocd_tree import APPLICATIONS, ArgoTree, argo_tree
+from real.exclusion import stage01_alone
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +20,8 @@ def argo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if not os.environ.get(name):
             pytest.skip(f"{name} is not set")
     has_health = getattr(request, "param", True)
-    with argo_tree(tmp_path_factory.mktemp("argocd"), applications_have_health=has_health) as made:
+    directory = tmp_path_factory.mktemp("argocd")
+    with stage01_alone(), argo_tree(directory, applications_have_health=has_health) as made:
         yield made
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from modelcar.promotion import promote
 from modelcar.spec import parse_spec
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
-from real.cluster import Namespace, fetch
+from real.cluster import Namespace, fetch, push_busybox
 
 SMALL = {"requests": {"cpu": "10m", "memory": "20Mi"}, "limits": {"cpu": "1", "memory": "200Mi"}}
 
@@ -38,13 +37,9 @@ def namespace() -> Any:
 
 @pytest.fixture
 def busybox(tmp_path: Path) -> str:
-    """The cluster's own busybox, in the registry that the node pulls from."""
-    registry, ctr = _required("REAL_OCI_REGISTRY"), shlex.split(_required("REAL_CTR"))
-    archive, reference = tmp_path / "busybox.tar", f"{registry}/base/busybox:1"
-    subprocess.run([*ctr, "images", "export", str(archive), "docker.io/local/busybox:1"], check=True)
-    copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci-archive:{archive}", f"docker://{reference}"]
-    subprocess.run(copy, check=True)
-    return reference
+    for name in ("REAL_OCI_REGISTRY", "REAL_CTR"):
+        _required(name)
+    return push_busybox(tmp_path)
 
 
 def _manifest(sandbox: Sandbox, path: str) -> dict[str, Any]:

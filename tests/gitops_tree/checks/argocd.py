@@ -8,7 +8,7 @@ from typing import Final
 from gitops_tree.checks.registry import check
 from gitops_tree.health_samples import SAMPLES, assess
 from gitops_tree.objects import annotations_of, describe, group, labels_of
-from gitops_tree.tree import PARENT, REGISTRY, Tree
+from gitops_tree.tree import PARENT, REGISTRY, Object, Tree
 
 _NOTEBOOK: Final = "/metadata/annotations/"
 OWNED: Final = {
@@ -16,6 +16,7 @@ OWNED: Final = {
     "ImageStream": {"/spec/tags": "whoever pushes"},
     "InferenceService": {
         "/metadata/labels/modelregistry.opendatahub.io~1inference-service-id": "odh-model-controller",
+        "/metadata/annotations/serving.kserve.io~1deploymentMode": "KServe, which has renamed RawDeployment",
     },
     "Notebook": {
         f"{_NOTEBOOK}kubeflow-resource-stopped": "the culler and the dashboard",
@@ -34,18 +35,25 @@ INSTANCE: Final = "argocd.argoproj.io/instance"
 def differences(tree: Tree) -> Iterator[str]:
     for name, application in tree.applications.items():
         ignored = application["spec"].get("ignoreDifferences", ())
+        rendered = {(group(each), each["kind"]) for each in tree.rendered.get(name, ())}
         for one in ignored:
-            for pointer in one.get("jsonPointers", ()):
-                if pointer not in OWNED.get(one["kind"], {}):
-                    yield f"Application {name} overlooks {pointer} of {one['kind']}, which no controller owns"
-            for field in sorted({"jqPathExpressions", "managedFieldsManagers"} & set(one)):
-                yield f"Application {name} overlooks {one['kind']} by {field}, which may be anything"
-            rendered = {(group(each), each["kind"]) for each in tree.rendered[name]}
+            yield from (f"Application {name} overlooks {problem}" for problem in _overlooked(one))
             if (one.get("group", ""), one["kind"]) not in rendered:
                 yield f"Application {name} overlooks differences of {one['kind']}, and has none"
         options = application["spec"].get("syncPolicy", {}).get("syncOptions", ())
         if ignored and "RespectIgnoreDifferences=true" not in options:
             yield f"Application {name} overlooks differences, and its syncs undo them: no RespectIgnoreDifferences"
+
+
+def _overlooked(one: Object) -> Iterator[str]:
+    """What is wrong with an entry, as the end of a sentence."""
+    for pointer in one.get("jsonPointers", ()):
+        if pointer not in OWNED.get(one["kind"], {}):
+            yield f"{pointer} of {one['kind']}, which no controller owns"
+    for field in sorted({"jqPathExpressions", "managedFieldsManagers"} & set(one)):
+        yield f"{one['kind']} by {field}, which may be anything"
+    if one.get("group") == "":
+        yield f"{one['kind']} of an empty group, which Argo CD takes out, so that its parent is never in sync"
 
 
 @check(37, "What holds something is kept when it leaves git, and the registry's Application prunes nothing")

@@ -96,6 +96,11 @@ def a_whole_spec_overlooked(tree: Tree) -> None:
 
 
 @mutation(36)
+def a_group_that_argo_cd_takes_out(tree: Tree) -> None:
+    tree.applications[APPLICATION]["spec"]["ignoreDifferences"][0]["group"] = ""
+
+
+@mutation(36)
 def differences_that_syncs_undo(tree: Tree) -> None:
     tree.applications[APPLICATION]["spec"]["syncPolicy"]["syncOptions"].remove("RespectIgnoreDifferences=true")
 
