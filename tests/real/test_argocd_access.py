@@ -125,8 +125,3 @@ def may(reviews: client.AuthorizationV1Api, account: str, deed: Deed) -> bool:
 )
 def test_who_may(reviews: client.AuthorizationV1Api, deed: Deed) -> None:
     assert {account for account in EVERYONE if may(reviews, account, deed)} == set(deed.allowed)
-
-
-def test_the_reviews_tell_an_account_that_may_everything() -> None:
-    words = ["auth", "can-i", "patch", APPLICATIONS, "-n", ARGOCD_NAMESPACE, "--as=admin", "--as-group=system:masters"]
-    assert kubectl(*words) == "yes\n"

@@ -11,6 +11,7 @@ from gitops_tree.objects import annotations_of, describe, name_of, namespace_of
 from gitops_tree.pods import claims, pods
 from gitops_tree.tree import APPLICATION, REGISTRY, Object, Tree
 
+OPTIONS: Final = "argocd.argoproj.io/sync-options"
 HOOKS: Final = ("argocd.argoproj.io/hook", "helm.sh/hook")
 
 
@@ -30,7 +31,9 @@ def consumed(tree: Tree) -> Iterator[str]:
             yield f"{describe(one)} is in wave {_wave(one)}, and what mounts it comes in wave {min(found)}"
 
 
-@check(26, "Within an Application there is one wave and no hook")
+@check(
+    26, "Within an Application there is one wave and no hook, and no commit holds back or repeats what is not its own"
+)
 def one_wave(tree: Tree) -> Iterator[str]:
     """So what refers to something never comes before it.
 
@@ -41,6 +44,19 @@ def one_wave(tree: Tree) -> Iterator[str]:
         for annotation in (WAVE, *HOOKS):
             if annotation in annotations_of(one):
                 yield f"{describe(one)} has {annotation}, which lets it hold back later commits"
+    yield from _syncs(tree)
+
+
+def _syncs(tree: Tree) -> Iterator[str]:
+    for name, application in tree.applications.items():
+        policy = application["spec"].get("syncPolicy", {})
+        if "retry" in policy and not policy["retry"].get("refresh", False):
+            yield f"Application {name} tries again what failed, not the commit that mends it: retry.refresh is not set"
+        replaced = [
+            one for one in tree.rendered.get(name, ()) if "Replace=true" in annotations_of(one).get(OPTIONS, "")
+        ]
+        if replaced and "ApplyOutOfSyncOnly=true" not in policy.get("syncOptions", ()):
+            yield f"Application {name} replaces {describe(replaced[0])} with every commit: no ApplyOutOfSyncOnly"
 
 
 def _wave(one: Object) -> int:

@@ -13,7 +13,7 @@ from gitops_tree.mutations.registry import (
     notebook_container,
     served,
 )
-from gitops_tree.tree import REGISTRY, Object, Tree
+from gitops_tree.tree import APPLICATION, PARENT, REGISTRY, Object, Tree
 
 WAVE = "argocd.argoproj.io/sync-wave"
 
@@ -128,6 +128,16 @@ def a_later_wave(tree: Tree) -> None:
 @mutation(26)
 def a_hook(tree: Tree) -> None:
     _annotations(tree.get("Job", "object-store-credentials"))["argocd.argoproj.io/hook"] = "PreSync"
+
+
+@mutation(26)
+def a_refused_commit_for_ever(tree: Tree) -> None:
+    del tree.applications[PARENT]["spec"]["syncPolicy"]["retry"]["refresh"]
+
+
+@mutation(26)
+def a_job_with_every_commit(tree: Tree) -> None:
+    tree.applications[APPLICATION]["spec"]["syncPolicy"]["syncOptions"].remove("ApplyOutOfSyncOnly=true")
 
 
 @mutation(27, also={12, 19, 24, 30})
