@@ -1,6 +1,6 @@
 """Fail when a test was skipped for want of something that CI has: a server it started, a tool it installed.
 
-    python no_missing_server.py OPT_IN… -- FILE.xml…
+    python skips.py OPT_IN… -- FILE.xml…
 
 A skip is fine only when its reason begins with one of the OPT_INs.
 """

@@ -55,7 +55,7 @@ SECRETS: Final = (
         "modelcar-git",
         ("username", "password"),
         "pushing promotions to the git repository that Argo CD applies",
-        optional=True,
+        optional=False,
         made_by=BY_HAND,
     ),
     Secret(

@@ -24,6 +24,7 @@ def test_all_is_well(namespace: Namespace, modelcar: Run, sandbox: Sandbox) -> N
     namespace.put(service(image=image), deployment(), pod(NEW, ready=True))
     namespace.put(service(NEVER_BUILT, name="later", image=image, stop="true"))
     namespace.secret("dspa-object-store", **DSPA)
+    namespace.secret("modelcar-git", username="robot", password=PLANTED)
     with namespace.registry_login():
         ran = modelcar("doctor", "--namespace", namespace.name)
     assert (ran.code, ran.stderr) == (0, ""), ran.stdout
@@ -35,6 +36,7 @@ def test_all_is_well(namespace: Namespace, modelcar: Run, sandbox: Sandbox) -> N
         "git repository": f"{sandbox.git_url} answers, and lets you read",
         "mysql-credentials": "is there in rhoai-model-registries, with password and root-password",
         "dspa-object-store": f"is there in {namespace.name}, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        "modelcar-git": f"is there in {namespace.name}, with username and password",
         "granite": "serves 1b1b1b1b1b1b, and nothing else",
         "later": "is stopped: it waits for its first promotion",
     }

@@ -27,9 +27,11 @@ NAMESPACES: Final[Mapping[str, Mapping[str, str]]] = {
         "openshift-image-registry": {},
         "openshift-ingress": {_GROUP: "ingress"},
         "openshift-monitoring": {_GROUP: "monitoring"},
+        "openshift-user-workload-monitoring": {},
         "someone-else": {},
     }.items()
 }
+_DSPO: Final = {"app.kubernetes.io/name": "data-science-pipelines-operator"}
 _DSPA: Final = {"component": "data-science-pipelines", "dspa": DSPA}
 OPERATORS_PODS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "Model Registry": (REGISTRY_NAMESPACE, {"app": MODEL_REGISTRY, "component": "model-registry"}),
@@ -44,6 +46,7 @@ OPERATORS_PODS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "pipeline database": (NAMESPACE, {"app": f"mariadb-{DSPA}", **_DSPA}),
     "some other pod": (NAMESPACE, {"app": "toolbox"}),
     "dashboard": (DASHBOARD_NAMESPACE, {"app": "rhods-dashboard"}),
+    "pipeline server's operator": (DASHBOARD_NAMESPACE, _DSPO),
     "DNS": ("openshift-dns", {"dns.operator.openshift.io/daemonset-dns": "default"}),
     "cluster's registry": ("openshift-image-registry", {"docker-registry": "default"}),
     "router": (
@@ -51,6 +54,7 @@ OPERATORS_PODS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {"ingresscontroller.operator.openshift.io/deployment-ingresscontroller": "default"},
     ),
     "Prometheus": ("openshift-monitoring", {"app.kubernetes.io/name": "prometheus"}),
+    "Prometheus of workloads": ("openshift-user-workload-monitoring", {"app.kubernetes.io/name": "prometheus"}),
     "stranger": ("someone-else", {"app": MODEL_REGISTRY, "component": "model-registry"}),
 }
 """By what tables call them. The stranger wears the labels of somebody who is let in."""
@@ -123,7 +127,14 @@ def _operators_policies() -> Iterator[Object]:
         NAMESPACE,
         f"mariadb-{DSPA}",
         {"app": f"mariadb-{DSPA}", "component": "data-science-pipelines"},
-        [_rule([3306], _pods({"app": f"ds-pipeline-{DSPA}"}), _pods({"app": f"ds-pipeline-metadata-grpc-{DSPA}"}))],
+        [
+            _rule(
+                [3306],
+                _pods({"app": f"ds-pipeline-{DSPA}"}),
+                _pods({"app": f"ds-pipeline-metadata-grpc-{DSPA}"}),
+                {"namespaceSelector": {"matchLabels": {_NAME: DASHBOARD_NAMESPACE}}, **_pods(_DSPO)},
+            )
+        ],
     )
     workbench = {"notebook-name": "modelcar-workbench"}
     controllers = {"namespaceSelector": {"matchLabels": {_NAME: DASHBOARD_NAMESPACE}}}

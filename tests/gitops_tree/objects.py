@@ -152,3 +152,9 @@ def seconds(text: str) -> int:
     assert found, f"{text!r} is no duration"
     hours, minutes, rest = (int(one or 0) for one in found.groups())
     return hours * 3600 + minutes * 60 + rest
+
+
+def resource_of(kind: str) -> str:
+    """What the API calls objects of a kind: its plural, in small letters."""
+    small = kind.lower()
+    return f"{small[:-1]}ies" if small.endswith("y") else f"{small}s"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gitops_tree.tree import NAMESPACE, REGISTRY_NAMESPACE
+from gitops_tree.tree import ARGOCD_NAMESPACE, NAMESPACE, REGISTRY_NAMESPACE
 
 MODEL_REGISTRY: Final = "private-ai-model-registry"
 DSPA: Final = "dspa"
@@ -18,6 +18,7 @@ REGISTRY_USERS: Final = f"{MODEL_REGISTRY}-users"
 IMAGE_BUILDER: Final = "system:image-builder"
 KFP_ACCOUNT: Final = f"pipeline-runner-{DSPA}"
 TEKTON_ACCOUNT: Final = "pipeline"
+ARGOCD_ACCOUNT: Final = "openshift-gitops-argocd-application-controller"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Made:
 OPERATOR_MADE: Final = (
     Made("ServiceAccount", NAMESPACE, TEKTON_ACCOUNT, "OpenShift Pipelines, in every namespace"),
     Made("ServiceAccount", NAMESPACE, KFP_ACCOUNT, f"the operator of Data Science Pipelines, for {DSPA}"),
+    Made("ServiceAccount", ARGOCD_NAMESPACE, ARGOCD_ACCOUNT, "OpenShift GitOps, for its instance openshift-gitops"),
     Made("ServiceAccount", DASHBOARD_NAMESPACE, "rhods-dashboard", "OpenShift AI"),
     Made("Role", REGISTRY_NAMESPACE, REGISTRY_USER, f"the operator of Model Registries, for {MODEL_REGISTRY}"),
     Made("ClusterRole", "", IMAGE_BUILDER, "OpenShift"),

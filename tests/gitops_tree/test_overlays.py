@@ -136,12 +136,18 @@ def test_behind_a_proxy_every_check_passes_and_its_port_is_open_to_steps_alone(w
     assert not lets(there[GRANITE], there["internet"], 3128)
 
 
-def test_builds_of_a_private_repository_need_the_login_that_promotions_may_do_without(with_overlays: With) -> None:
-    """So it is an overlay's: as the tree is, nothing waits for a Secret that may be left out."""
+def test_builds_of_a_private_repository_have_the_login_of_promotions(with_overlays: With) -> None:
     private = with_overlays({SERVER: ["private-repository"]})
-    builds = ("modelcar-python", "modelcar-workbench")
-    needs = "needs Secret private-ai-demo/modelcar-git, which may be left out"
-    assert find_problems(private) == {11: [f"BuildConfig private-ai-demo/{name} {needs}" for name in builds]}
+    builds = {name_of(one): one["spec"]["source"].get("sourceSecret") for one in private.of_kind("BuildConfig")}
+    assert builds == {name: {"name": "modelcar-git"} for name in ("modelcar-python", "modelcar-workbench")}
+    assert find_problems(private) == {}
+
+
+def test_where_a_node_has_no_gpus_for_two_versions_the_old_one_ends_first(with_overlays: With) -> None:
+    recreated = with_overlays({SERVER: ["recreate"]})
+    strategies = [one["spec"]["predictor"]["deploymentStrategy"] for one in recreated.of_kind("InferenceService")]
+    assert strategies == [{"type": "Recreate"}, {"type": "Recreate"}]
+    assert find_problems(recreated) == {}
 
 
 def test_without_overlays_the_database_has_the_pipelines_and_jobs_make_the_secrets(tree: Tree) -> None:

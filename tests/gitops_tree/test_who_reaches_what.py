@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from gitops_tree.cluster import OPERATORS_PODS, OUTSIDE, endpoints, network
+from gitops_tree.objects import group, name_of, namespace_of, resource_of
 from gitops_tree.operator_made import KFP_ACCOUNT, MODEL_REGISTRY, REGISTRY_USERS, TEKTON_ACCOUNT
 from gitops_tree.rbac_simulation import Deed, may, may_in
-from gitops_tree.tree import ARGOCD_NAMESPACE, NAMESPACE, REGISTRY_NAMESPACE, Tree
+from gitops_tree.tree import APPLICATION, ARGOCD_NAMESPACE, NAMESPACE, REGISTRY, REGISTRY_NAMESPACE, Tree
 
 Ask = Callable[[tuple[str, str, str], bool], bool]
 GRANITE, MISTRAL = "granite-3-3-2b-instruct", "mistral-small-24b-w4a16"
@@ -49,7 +50,9 @@ REACHES = [
     (GRANITE, "API of the cluster", "6443"),
     ("Kubeflow step", "object store", "9000"),
     ("pipeline server", "object store", "9000"),
+    ("pipeline server's operator", "object store", "9000"),
     ("pipeline server", "pipeline database", "3306"),
+    ("pipeline server's operator", "pipeline database", "3306"),
     ("pipeline agent", "pipeline server", "8888"),
     ("workbench", "pipeline server", "8443"),
     ("uploader", "pipeline server", "8443"),
@@ -59,6 +62,7 @@ REACHES = [
     ("router", GRANITE, "8443"),
     ("router", MISTRAL, "8080"),
     ("Prometheus", GRANITE, "8080"),
+    ("Prometheus of workloads", GRANITE, "8080"),
     ("workbench", GRANITE, "8080"),
     ("some other pod", MISTRAL, "8443"),
 ]
@@ -111,6 +115,9 @@ REACHES_NOT = [
     ("stranger", "object store", "9000"),
     ("router", "object store", "9000"),
     ("dashboard", "object store", "9000"),
+    ("pipeline server's operator", "object store", "9001"),
+    ("pipeline server's operator", GRANITE, "8080"),
+    ("Prometheus of workloads", "object store", "9000"),
     ("workbench", "object store", "9001"),
     ("workbench", "pipeline database", "3306"),
     ("Kubeflow step", "pipeline database", "3306"),
@@ -253,3 +260,26 @@ def test_who_may_refresh_once_an_administrator_allows_it(
     account: tuple[str, str], deed: Deed, expected: bool, tree: Tree
 ) -> None:
     assert may(tree.objects, account, deed) == expected
+
+
+@pytest.mark.parametrize(("application", "namespace"), [(REGISTRY, REGISTRY_NAMESPACE), (APPLICATION, NAMESPACE)])
+def test_argo_cd_may_write_what_it_applies_and_no_kind_that_its_project_lacks(
+    tree: Tree, application: str, namespace: str
+) -> None:
+    (role,) = (
+        one
+        for one in tree.bootstrap
+        if (name_of(one), namespace_of(one)) == ("stage01-argocd", namespace) and "rules" in one
+    )
+    written = {(rule["apiGroups"][0], resource) for rule in role["rules"] for resource in rule["resources"]}
+    applied = {
+        (group(one), resource_of(one["kind"])) for one in tree.rendered[application] if one["kind"] != "Namespace"
+    }
+    allowed = {
+        (one["group"], resource_of(one["kind"]))
+        for one in tree.projects["stage01"]["spec"]["namespaceResourceWhitelist"]
+    }
+    assert applied <= written <= allowed
+    assert {tuple(rule["verbs"]) for rule in role["rules"]} == {
+        tuple(["get", "list", "watch", "create", "update", "patch", "delete"])
+    }

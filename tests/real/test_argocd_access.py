@@ -13,8 +13,9 @@ from typing import Final
 import pytest
 from kubernetes import client
 
-from gitops_tree.operator_made import IMAGE_BUILDER, KFP_ACCOUNT, MODEL_REGISTRY, TEKTON_ACCOUNT
-from gitops_tree.tree import ARGOCD_NAMESPACE, NAMESPACE, REGISTRY_NAMESPACE
+from gitops_tree.objects import resource_of
+from gitops_tree.operator_made import ARGOCD_ACCOUNT, IMAGE_BUILDER, KFP_ACCOUNT, MODEL_REGISTRY, TEKTON_ACCOUNT
+from gitops_tree.tree import APPLICATION, ARGOCD_NAMESPACE, NAMESPACE, REGISTRY, REGISTRY_NAMESPACE
 from real.argocd_stand_ins import kubectl, make_what_operators_make
 from real.argocd_tree import ArgoTree
 
@@ -125,3 +126,17 @@ def may(reviews: client.AuthorizationV1Api, account: str, deed: Deed) -> bool:
 )
 def test_who_may(reviews: client.AuthorizationV1Api, deed: Deed) -> None:
     assert {account for account in EVERYONE if may(reviews, account, deed)} == set(deed.allowed)
+
+
+@pytest.mark.parametrize(("application", "namespace"), [(REGISTRY, REGISTRY_NAMESPACE), (APPLICATION, NAMESPACE)])
+def test_the_controller_of_openshift_gitops_may_write_all_that_it_applies_here_and_nothing_elsewhere(
+    argo: ArgoTree, reviews: client.AuthorizationV1Api, application: str, namespace: str
+) -> None:
+    controller = f"{ARGOCD_NAMESPACE}:{ARGOCD_ACCOUNT}"
+    found = {(one.get("group", ""), one["kind"]) for one in argo.resources(application)} - {("", "Namespace")}
+    resources = [f"{resource_of(kind)}.{group}".rstrip(".") for group, kind in found]
+    for resource in resources:
+        for verb in ("create", "patch", "delete"):
+            assert may(reviews, controller, Deed(verb, resource, "", namespace, ())), f"{verb} {resource}"
+            assert not may(reviews, controller, Deed(verb, resource, "", "default", ())), f"{verb} {resource}"
+    assert not may(reviews, controller, Deed("get", "secrets", "", namespace, ()))

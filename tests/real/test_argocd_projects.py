@@ -31,7 +31,43 @@ CLUSTER_ROLE: Final = (
 )
 SECRET: Final = "apiVersion: v1\nkind: Secret\nmetadata: {name: intruder, namespace: private-ai-demo}\n"
 DENIED: Final = "ValidatingAdmissionPolicy 'stage01-children' with binding 'stage01-children' denied request: "
+SCC: Final = """\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: intruder, namespace: private-ai-demo}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:openshift:scc:privileged}
+subjects: [{kind: ServiceAccount, name: modelcar-serving, namespace: private-ai-demo}]
+"""
+ROLE: Final = (
+    "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"
+    "metadata: {{name: intruder, namespace: private-ai-demo}}\nrules: [{{{}}}]\n"
+)
+USE: Final = (
+    "apiGroups: [security.openshift.io], resources: [securitycontextconstraints], "
+    "resourceNames: [privileged], verbs: [use]"
+)
+READ: Final = 'apiGroups: [""], resources: [secrets], verbs: [get, list]'
+RIGHTS: Final = "ValidatingAdmissionPolicy 'stage01-{0}' with binding 'stage01-{0}' denied request: "
 REFUSED: Final = {
+    "a right to be root on a node": (
+        APPLICATION,
+        SCC,
+        f'rolebindings.rbac.authorization.k8s.io "intruder" is forbidden: {RIGHTS.format("role-bindings")}'
+        "stage 01 binds Roles of its own namespace and the ClusterRole system:image-builder, and no other",
+    ),
+    "the same by a Role": (
+        APPLICATION,
+        ROLE.format(USE),
+        f'roles.rbac.authorization.k8s.io "intruder" is forbidden: {RIGHTS.format("roles")}'
+        "a Role of stage 01 has no wildcard, uses no SCC, runs nothing in others' pods and gives no rights that it has "
+        "not",
+    ),
+    "a right to read every Secret": (
+        APPLICATION,
+        ROLE.format(READ),
+        f'roles.rbac.authorization.k8s.io "intruder" is forbidden: {RIGHTS.format("roles")}'
+        "a Role of stage 01 makes Secrets or gets some by name, and does nothing else to them",
+    ),
     "a kind": (APPLICATION, SECRET, "resource :Secret is not permitted in project stage01"),
     "a kind of the cluster": (
         APPLICATION,
