@@ -21,6 +21,8 @@ LONGEST_NAME: Final = 63 - len("-predictor")
 _NO_TEXTS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 """Names that some reader of YAML takes for something else."""
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_SET: Final = frozenset({"--port", "--model", "--served-model-name", "--tensor-parallel-size"})
+"""Arguments that vLLM has already: twice, one of them would be lost."""
 _QUANTITY: Final = re.compile(r"[1-9][0-9]*(Mi|Gi)")
 
 
@@ -69,8 +71,13 @@ class ServedModel:
         for text in (self.title, self.description, *self.arguments):
             if not text.isprintable():
                 raise InvalidInput(f"{text!r} has a character that is not printable", hint="Write it on one line.")
-        if wrong := [one for one in self.arguments if not one.startswith("--")]:
-            raise InvalidInput(f"{wrong[0]!r} is no argument of vLLM", hint="Write it as --max-model-len=8192.")
+        _check_arguments(self.arguments)
+
+    @property
+    def objects(self) -> tuple[tuple[str, str], ...]:
+        """Kind and name of all that it brings into the namespace."""
+        service = (("InferenceService", self.name), ("PersistentVolumeClaim", f"{self.name}-cache"))
+        return service if self.repository else (*service, ("ImageStream", self.name))
 
     def inference_service(self) -> str:
         """The file that promotions edit: the InferenceService, and the volume for what vLLM compiles."""
@@ -130,6 +137,14 @@ def check_name(name: str) -> None:
             f"{name!r} has {len(name)} letters; KServe adds an ending, which leaves {LONGEST_NAME}",
             hint="Choose a shorter one.",
         )
+
+
+def _check_arguments(arguments: tuple[str, ...]) -> None:
+    if wrong := [one for one in arguments if not one.startswith("--")]:
+        raise InvalidInput(f"{wrong[0]!r} is no argument of vLLM", hint="Write it as --max-model-len=8192.")
+    for one in arguments:
+        if one.partition("=")[0].replace("_", "-") in _SET:
+            raise InvalidInput(f"{one!r} is an argument that the ServingRuntime gives, or --gpus", hint="Leave it out.")
 
 
 def _quote(text: str) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ruamel.yaml.nodes import ScalarNode
+
+from modelcar.delivery.documents import find, parse
 from modelcar.errors import InvalidInput
 from modelcar_gitops.served_model import ServedModel
 
@@ -46,7 +49,8 @@ class GitOpsTree:
             Files that were written or changed, below `root`.
 
         Raises:
-            InvalidInput: There is no tree, a file of that name is there, or a kustomization has no list to add to.
+            InvalidInput: There is no tree, a file or an object of that name is there, or a kustomization has no list to
+                add to.
         """
         self.check()
         file = f"{model.name}.yaml"
@@ -58,6 +62,10 @@ class GitOpsTree:
         for path in made:
             if (self.root / path).exists():
                 raise InvalidInput(f"{path} is there already", hint="Choose another name, or edit that file.")
+        taken = self._objects() & set(model.objects)
+        if taken:
+            kind, name = min(taken)
+            raise InvalidInput(f"the tree has {kind} {name} already", hint="Choose another name.")
         listed = {
             directory / _KUSTOMIZATION: add_resource(_read(self.root / directory / _KUSTOMIZATION), file)
             for directory in (SERVED, IMAGES)
@@ -67,6 +75,16 @@ class GitOpsTree:
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
             (self.root / path).write_text(text, encoding="utf-8", newline="")
         return [*made, *listed]
+
+    def _objects(self) -> set[tuple[str, str]]:
+        """Kind and name of all that files of the application hold."""
+        found = set()
+        for path in sorted((self.root / APPLICATION).rglob("*.yaml")):
+            for root in parse(_read(path)):
+                kind, name = find(root, ("kind",)), find(root, ("metadata", "name"))
+                if isinstance(kind, ScalarNode) and isinstance(name, ScalarNode):
+                    found.add((kind.value, name.value))
+        return found
 
 
 def add_resource(kustomization: str, resource: str) -> str:
