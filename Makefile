@@ -30,7 +30,7 @@ test: $(VENV)/.dev ## Run the tests
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
 	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "(real or node) and not argocd"
 
-test-argocd: $(VENV)/.dev ## Run the tests of the GitOps tree on a real Argo CD (REAL_ARGOCD_NAMESPACE, REAL_KUBECONFIG, REAL_BIN)
+test-argocd: $(VENV)/.dev ## Run the tests that stand in for controllers beside a real Argo CD (REAL_ARGOCD_NAMESPACE, REAL_KUBECONFIG, REAL_BIN)
 	$(PYTEST) -m argocd
 
 gitops-check: $(VENV)/.dev ## Check the GitOps tree as kustomize, kubectl or oc renders it (part of `make test`)

@@ -32,9 +32,9 @@ def shell(sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch) -> pyte
     return monkeypatch
 
 
-@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.argocd)])
 def namespace(request: pytest.FixtureRequest, shell: pytest.MonkeyPatch, home: Path) -> Iterator[Namespace]:
-    """An empty one, in the cluster that the shell is logged in to."""
+    """An empty one, in the cluster that the shell is logged in to: one whose controllers the tests stand in for."""
     with real() if request.param == "real" else double(home) as cluster:
         shell.setenv("KUBECONFIG", os.environ["REAL_KUBECONFIG"] if cluster.real else str(home / "kubeconfig"))
         yield Namespace(cluster)

@@ -193,7 +193,7 @@ def test_of_a_secret_that_a_job_makes_it_is_told_what_became_of_the_job(
         ("modelcar-pull", ""),
     ],
 )
-@pytest.mark.parametrize("namespace", [pytest.param("real", marks=pytest.mark.real)], indirect=True)
+@pytest.mark.parametrize("namespace", [pytest.param("real", marks=pytest.mark.argocd)], indirect=True)
 def test_the_command_that_is_told_makes_the_secret(
     namespace: Namespace, modelcar: Run, home: Path, name: str, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from doctor.objects import BACK_OFF, NEW, OLD, pod, service, surging, waiting
 from doctor.told import lines
 
 pytestmark = [
-    pytest.mark.real,
+    pytest.mark.argocd,
     pytest.mark.parametrize("namespace", ["real"], indirect=True),
 ]
 

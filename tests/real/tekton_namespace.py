@@ -63,7 +63,7 @@ class TektonNamespace:
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Apply objects."""
-        self._kubectl("apply", "-f", "-", text="---\n".join(write_manifest(one) for one in objects))
+        self._kubectl("apply", "--server-side", "-f", "-", text="---\n".join(write_manifest(one) for one in objects))
 
     def apply_compiled(self, directory: Path, part: str = ".") -> None:
         """Apply what is committed below compiled/tekton, as an overlay does that names another step image."""

@@ -42,12 +42,15 @@ def busybox(tmp_path: Path) -> str:
     return push_busybox(tmp_path)
 
 
-def _manifest(sandbox: Sandbox, path: str) -> dict[str, Any]:
+def _service(sandbox: Sandbox, path: str) -> dict[str, Any]:
+    """The InferenceService as git has it, without what it needs of the tree around it."""
     git_directory = sandbox.git_url.removeprefix("file://")
     show = ["git", "--git-dir", git_directory, "show", f"main:{path}"]
     text = subprocess.run(show, check=True, capture_output=True, text=True).stdout
-    manifest: dict[str, Any] = YAML(typ="safe").load(text)
-    return manifest
+    service: dict[str, Any] = next(iter(YAML(typ="safe").load_all(text)))
+    for part in ("affinity", "serviceAccountName", "volumes"):
+        del service["spec"]["predictor"][part]
+    return service
 
 
 def test_two_promotions_become_two_rollouts_that_serve_the_promoted_files(
@@ -68,7 +71,7 @@ def test_two_promotions_become_two_rollouts_that_serve_the_promoted_files(
             write_demo_model(model, variant=variant)
             sandbox.hub.publish(DEMO_MODEL, model)
             promotion = promote(spec, access=Access(plain_http=True))
-            service = _manifest(sandbox, spec.inference_service.path)
+            service = _service(sandbox, spec.inference_service.path)
             service["metadata"] |= {"namespace": namespace.name}
             # A server of files needs no GPU, and both pods of a rolling update must fit on a small node.
             service["spec"]["predictor"]["model"] |= {"runtime": "file-server", "resources": SMALL}
