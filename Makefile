@@ -16,7 +16,7 @@ WORKERS ?= $(shell expr $(CORES) + \( $(CORES) + 1 \) / 2)
 REAL_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test test-real test-argocd test-heavy gitops-check train check bench image lock clean
+.PHONY: help demo test test-real test-argocd test-heavy gitops-check gitops-picture train check bench image lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,7 +36,6 @@ test-argocd: $(VENV)/.dev ## Run the tests that stand in for controllers beside 
 gitops-check: $(VENV)/.dev ## Check the GitOps tree as kustomize, kubectl or oc renders it (part of `make test`)
 	$(PYTEST) -n $(WORKERS) --dist worksteal tests/gitops_tree
 
-.PHONY: gitops-picture
 gitops-picture: $(VENV)/.dev ## Draw the pictures of the GitOps tree anew (docs/images/gitops-*.svg)
 	@PYTHONPATH=tests $(BIN)/python -m gitops_tree.pictures
 

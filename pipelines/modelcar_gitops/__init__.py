@@ -1,1 +1,1 @@
-"""The GitOps tree that Argo CD applies: adding models to it, and secrets that are made in the cluster."""
+"""The GitOps tree that Argo CD applies: models added to it, Secrets made in the cluster, and what became of it all."""

@@ -18,16 +18,14 @@ import requests
 from gitops import PATH, Bare, manifest, promote, storage_uri
 from modelcar.delivery.repository import Target, open_repository
 from modelcar.errors import GitError
+from real_servers import require
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture
 def gitea() -> str:
-    for name in ("REAL_GITEA_URL", "REAL_GITEA_USER", "REAL_GITEA_TOKEN"):
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
-    return os.environ["REAL_GITEA_URL"]
+    return require("REAL_GITEA_URL", "REAL_GITEA_USER", "REAL_GITEA_TOKEN")
 
 
 def call(method: str, path: str, body: dict[str, object] | None = None) -> requests.Response:

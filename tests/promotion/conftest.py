@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import uuid
@@ -26,6 +25,7 @@ from promotion.place import TIMEOUT_S, Place
 from promotion.retraining import Retraining
 from promotion.services import Services, Watched
 from promotion.traps import Trap
+from real_servers import require
 from wsgi_faults import Faults
 from wsgi_recorder import Recorder
 
@@ -87,7 +87,7 @@ def sandbox_place(services: Services, tmp_path: Path, monkeypatch: pytest.Monkey
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """The sandbox, or real servers: one of two registries, the Model Registry, Gitea."""
     if request.param != "sandbox":
-        _required(request.param)
+        require(request.param)
     made: Place = request.getfixturevalue("sandbox_place")
     if request.param == "sandbox":
         return made
@@ -98,9 +98,9 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pl
 
 
 def _real_place(sandbox: Place, registry_variable: str) -> Place:
-    run, registry = f"t{uuid.uuid4().hex[:10]}", _required(registry_variable)
-    gitea, user = _required("REAL_GITEA_URL"), _required("REAL_GITEA_USER")
-    headers = {"Authorization": f"token {_required('REAL_GITEA_TOKEN')}"}
+    run, registry = f"t{uuid.uuid4().hex[:10]}", require(registry_variable)
+    gitea, user = require("REAL_GITEA_URL"), require("REAL_GITEA_USER")
+    headers = {"Authorization": f"token {require('REAL_GITEA_TOKEN')}"}
     made = requests.post(f"{gitea}/api/v1/user/repos", json={"name": run}, headers=headers, timeout=TIMEOUT_S)
     made.raise_for_status()
     place = Place(
@@ -110,20 +110,13 @@ def _real_place(sandbox: Place, registry_variable: str) -> Place:
         registry=registry,
         repository=f"{run}/demo-llama",
         base_image=push_base_image(f"http://{registry}"),
-        model_registry=_required("REAL_MODEL_REGISTRY_URL"),
+        model_registry=require("REAL_MODEL_REGISTRY_URL"),
         registered_model=f"demo-llama-{run}",
         git=f"{gitea}/{user}/{run}.git",
-        git_token=_required("REAL_GITEA_TOKEN"),
+        git_token=require("REAL_GITEA_TOKEN"),
     )
     place.git_run("push", "--quiet", place.git, "main:main", directory=Path(sandbox.git.removeprefix("file://")))
     return place
-
-
-def _required(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        pytest.skip(f"{name} is not set")
-    return value
 
 
 @pytest.fixture

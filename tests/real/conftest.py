@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,14 +10,13 @@ from gitops_tree.tree import APPLICATION, REGISTRY
 from real.argocd_stand_ins import bring_up_the_application, bring_up_the_registry
 from real.argocd_tree import APPLICATIONS, ArgoTree, argo_tree
 from real.exclusion import stage01_alone
+from real_servers import require
 
 
 @pytest.fixture(scope="session")
 def argo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArgoTree]:
     """A cluster that has nothing of the tree yet; a parameter says whether Applications have a health there."""
-    for name in ("REAL_ARGOCD_NAMESPACE", "REAL_KUBECONFIG", "REAL_BIN"):
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
+    require("REAL_ARGOCD_NAMESPACE", "REAL_KUBECONFIG", "REAL_BIN")
     has_health = getattr(request, "param", True)
     directory = tmp_path_factory.mktemp("argocd")
     with stage01_alone(), argo_tree(directory, applications_have_health=has_health) as made:

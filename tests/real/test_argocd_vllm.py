@@ -18,6 +18,7 @@ from kubernetes import client
 from gitops_tree.tree import APPLICATION, NAMESPACE
 from real.argocd_stand_ins import kubectl
 from real.served_tree import MODEL, ServedTree, image_ids, served_tree
+from real_servers import require
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(900)]
 
@@ -36,9 +37,7 @@ VARIABLES = (
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTree]:
     """The tree, of which only the bootstrap directory was applied by hand."""
-    for name in VARIABLES:
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
+    require(*VARIABLES)
     with served_tree(tmp_path_factory.mktemp("served")) as made:
         made.tree.wait_until_synced(made.tree.apply())
         yield made

@@ -32,6 +32,7 @@ from real.kfp_artifacts import read_artifact
 from real.place import VARIABLES, RealPlace, real_place
 from real.tekton_namespace import VARIABLES as TEKTON_VARIABLES
 from real.tekton_namespace import open_namespace
+from real_servers import require
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1500)]
 
@@ -73,9 +74,7 @@ def _command(*arguments: str, env: Mapping[str, str] | None = None) -> subproces
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPlace]:
-    for name in (*VARIABLES, "REAL_KFP_RUNS", "REAL_KFP_ENDPOINT", "REAL_KFP_NAMESPACE"):
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
+    require(*VARIABLES, "REAL_KFP_RUNS", "REAL_KFP_ENDPOINT", "REAL_KFP_NAMESPACE")
     directory = tmp_path_factory.mktemp("kfp")
     before = os.environ.get("KF_PIPELINES_ENDPOINT")
     os.environ["KF_PIPELINES_ENDPOINT"] = os.environ["REAL_KFP_ENDPOINT"]
@@ -281,9 +280,7 @@ def test_a_run_that_is_cancelled_in_a_step_ends_the_wait(place: RealPlace, runs:
 @pytest.fixture(scope="module")
 def on_tekton(place: RealPlace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """The same pipelines on Tekton, in the same namespace."""
-    for name in TEKTON_VARIABLES:
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
+    require(*TEKTON_VARIABLES)
     namespace = open_namespace(os.environ["REAL_KFP_NAMESPACE"])
     namespace.apply_compiled(tmp_path_factory.mktemp("tekton"))
     directory = tmp_path_factory.mktemp("specs")

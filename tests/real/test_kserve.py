@@ -1,7 +1,6 @@
 """What a promotion writes into git becomes a pod that serves the model: on a real KServe, from a real registry."""
 
 import hashlib
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,30 +14,23 @@ from modelcar.spec import parse_spec
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.sandbox import DEMO_MODEL, Sandbox
 from real.cluster import Namespace, fetch, push_busybox
+from real_servers import require
 
 SMALL = {"requests": {"cpu": "10m", "memory": "20Mi"}, "limits": {"cpu": "1", "memory": "200Mi"}}
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(600)]
 
 
-def _required(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        pytest.skip(f"{name} is not set")
-    return value
-
-
 @pytest.fixture
 def namespace() -> Any:
-    _required("REAL_KSERVE")
-    with Namespace(_required("REAL_KUBECONFIG")).created() as namespace:
+    require("REAL_KSERVE")
+    with Namespace(require("REAL_KUBECONFIG")).created() as namespace:
         yield namespace
 
 
 @pytest.fixture
 def busybox(tmp_path: Path) -> str:
-    for name in ("REAL_OCI_REGISTRY", "REAL_CTR"):
-        _required(name)
+    require("REAL_OCI_REGISTRY", "REAL_CTR")
     return push_busybox(tmp_path)
 
 
@@ -56,7 +48,7 @@ def _service(sandbox: Sandbox, path: str) -> dict[str, Any]:
 def test_two_promotions_become_two_rollouts_that_serve_the_promoted_files(
     tmp_path: Path, namespace: Namespace, busybox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = _required("REAL_OCI_REGISTRY")
+    registry = require("REAL_OCI_REGISTRY")
     with Sandbox(tmp_path / "sandbox") as sandbox:
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)

@@ -29,6 +29,7 @@ from modelcar_pipelines.tekton.runs import GROUP, RUN_LABEL, VERSION
 from modelcar_tekton.values import decode
 from real import tekton_pipelines
 from real.tekton_namespace import VARIABLES, Ended, TektonNamespace, new_namespace
+from real_servers import require
 from tekton.constructs import compile_one
 from tekton.hostile import HOSTILE
 
@@ -68,9 +69,7 @@ JSON = [value for value in VALUES if len(value) < 100 and "\x00" not in value]
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[TektonNamespace]:
-    for name in VARIABLES:
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
+    require(*VARIABLES)
     with new_namespace() as made:
         core = client.CoreV1Api(config.new_client_from_config(os.environ["REAL_KUBECONFIG"]))
         core.create_namespaced_secret(made.name, {"metadata": {"name": "a-secret"}, "stringData": {"token": "t$$(x)"}})

@@ -22,6 +22,7 @@ from modelcar_tekton.values import encode
 from real.place import VARIABLES, RealPlace, real_place
 from real.tekton_namespace import COMPILED, TektonNamespace, new_namespace
 from real.tekton_namespace import VARIABLES as TEKTON_VARIABLES
+from real_servers import require
 from tekton.hub_webhook import make_webhook
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(1200)]
@@ -34,9 +35,7 @@ WEBHOOK = make_webhook(DEMO_MODEL, COMMIT_HASH)
 
 @pytest.fixture(scope="module")
 def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TektonNamespace]:
-    for name in (*VARIABLES, *TEKTON_VARIABLES):
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
+    require(*VARIABLES, *TEKTON_VARIABLES)
     with new_namespace() as made:
         made.apply_compiled(tmp_path_factory.mktemp("overlay"))
         yield made

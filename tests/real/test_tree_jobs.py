@@ -20,6 +20,7 @@ from modelcar_pipelines.connection import Server
 from modelcar_pipelines.schedules import list_schedules, unschedule
 from modelcar_pipelines.versions import find_pipeline, list_versions
 from real.tree_jobs import VARIABLES, Ended, TreeNamespace, tree_namespace
+from real_servers import require
 
 pytestmark = [pytest.mark.real, pytest.mark.node, pytest.mark.timeout(900)]
 
@@ -39,9 +40,7 @@ spec:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[TreeNamespace]:
-    for name in VARIABLES:
-        if not os.environ.get(name):
-            pytest.skip(f"{name} is not set")
+    require(*VARIABLES)
     with tree_namespace() as made:
         yield made
 

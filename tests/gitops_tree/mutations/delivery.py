@@ -5,6 +5,7 @@ from __future__ import annotations
 from gitops_tree.mutations.registry import (
     GRANITE,
     GRANITE_FILE,
+    annotations_in,
     edit,
     model,
     mutation,
@@ -14,11 +15,6 @@ from gitops_tree.mutations.registry import (
 from gitops_tree.tree import APPLICATION, REGISTRY, Object, Tree
 
 KFP = "compiled/kfp/promote-model.yaml"
-
-
-def _annotations(one: Object) -> dict[str, str]:
-    found: dict[str, str] = one["metadata"].setdefault("annotations", {})
-    return found
 
 
 def _health_check(tree: Tree, kind: str) -> Object:
@@ -107,12 +103,12 @@ def differences_that_syncs_undo(tree: Tree) -> None:
 
 @mutation(37)
 def a_database_that_is_pruned(tree: Tree) -> None:
-    del _annotations(tree.get("PersistentVolumeClaim", "mysql-data", REGISTRY))["argocd.argoproj.io/sync-options"]
+    del annotations_in(tree.get("PersistentVolumeClaim", "mysql-data", REGISTRY))["argocd.argoproj.io/sync-options"]
 
 
 @mutation(37)
 def a_registry_that_is_deleted_with_its_application(tree: Tree) -> None:
-    _annotations(registry(tree))["argocd.argoproj.io/sync-options"] = "Prune=false"
+    annotations_in(registry(tree))["argocd.argoproj.io/sync-options"] = "Prune=false"
 
 
 @mutation(37)

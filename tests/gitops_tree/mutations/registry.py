@@ -87,6 +87,12 @@ def task(tree: Tree, name: str, pipeline: str = "promote-model") -> Object:
     return next(one for one in (*spec["tasks"], *spec["finally"]) if one["name"] == name)
 
 
+def annotations_in(one: Object) -> dict[str, str]:
+    """An object's annotations, to be changed; made when it has none."""
+    found: dict[str, str] = one["metadata"].setdefault("annotations", {})
+    return found
+
+
 def add(tree: Tree, one: Object, application: str = APPLICATION) -> None:
     """One more object of an Application."""
     tree.rendered[application].append(one)

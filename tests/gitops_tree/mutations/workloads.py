@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitops_tree.mutations.registry import (
     add,
+    annotations_in,
     container,
     edit,
     make,
@@ -13,14 +14,9 @@ from gitops_tree.mutations.registry import (
     notebook_container,
     served,
 )
-from gitops_tree.tree import APPLICATION, PARENT, REGISTRY, Object, Tree
+from gitops_tree.tree import APPLICATION, PARENT, REGISTRY, Tree
 
 WAVE = "argocd.argoproj.io/sync-wave"
-
-
-def _annotations(one: Object) -> dict[str, str]:
-    found: dict[str, str] = one["metadata"].setdefault("annotations", {})
-    return found
 
 
 def _quota(tree: Tree) -> dict[str, str]:
@@ -106,7 +102,7 @@ def an_image_from_anywhere(tree: Tree) -> None:
 
 @mutation(24)
 def a_model_that_runs_before_it_is_built(tree: Tree) -> None:
-    _annotations(model(tree))["serving.kserve.io/stop"] = "false"
+    annotations_in(model(tree))["serving.kserve.io/stop"] = "false"
 
 
 @mutation(25, also={29, 37})
@@ -117,17 +113,17 @@ def a_claim_for_nobody(tree: Tree) -> None:
 
 @mutation(25, also={26})
 def a_claim_before_its_consumer(tree: Tree) -> None:
-    _annotations(tree.get("PersistentVolumeClaim", "pipeline-artifacts"))[WAVE] = "-1"
+    annotations_in(tree.get("PersistentVolumeClaim", "pipeline-artifacts"))[WAVE] = "-1"
 
 
 @mutation(26)
 def a_later_wave(tree: Tree) -> None:
-    _annotations(tree.get("RoleBinding", "private-ai-demo-pipelines", REGISTRY))[WAVE] = "3"
+    annotations_in(tree.get("RoleBinding", "private-ai-demo-pipelines", REGISTRY))[WAVE] = "3"
 
 
 @mutation(26)
 def a_hook(tree: Tree) -> None:
-    _annotations(tree.get("Job", "object-store-credentials"))["argocd.argoproj.io/hook"] = "PreSync"
+    annotations_in(tree.get("Job", "object-store-credentials"))["argocd.argoproj.io/hook"] = "PreSync"
 
 
 @mutation(26)
@@ -167,12 +163,12 @@ def more_gpus_asked_than_allowed(tree: Tree) -> None:
 
 @mutation(28)
 def serverless(tree: Tree) -> None:
-    _annotations(model(tree))["serving.kserve.io/deploymentMode"] = "Serverless"
+    annotations_in(model(tree))["serving.kserve.io/deploymentMode"] = "Serverless"
 
 
 @mutation(28)
 def an_annotation_of_istio(tree: Tree) -> None:
-    _annotations(tree.get("ServingRuntime", "vllm-cuda"))["sidecar.istio.io/inject"] = "true"
+    annotations_in(tree.get("ServingRuntime", "vllm-cuda"))["sidecar.istio.io/inject"] = "true"
 
 
 @mutation(29)
@@ -182,7 +178,7 @@ def a_model_that_is_not_shown(tree: Tree) -> None:
 
 @mutation(29)
 def a_volume_without_a_name_for_people(tree: Tree) -> None:
-    del _annotations(tree.get("PersistentVolumeClaim", "modelcar-workbench"))["openshift.io/display-name"]
+    del annotations_in(tree.get("PersistentVolumeClaim", "modelcar-workbench"))["openshift.io/display-name"]
 
 
 @mutation(30)
@@ -210,7 +206,7 @@ def a_path_of_another_workbench(tree: Tree) -> None:
 
 @mutation(31)
 def auth_of_openshift_ai_2(tree: Tree) -> None:
-    annotations = _annotations(notebook(tree))
+    annotations = annotations_in(notebook(tree))
     annotations["notebooks.opendatahub.io/inject-oauth"] = annotations.pop("notebooks.opendatahub.io/inject-auth")
 
 
