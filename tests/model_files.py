@@ -48,16 +48,14 @@ class Files:
 
     Attributes:
         contents: May be changed, to change a file under a reader.
-        reads_are_cheap: As of a directory, or of a Hub.
         opened: Path and offset of every opening.
         bytes_read: Handed out so far.
         on_block: Called with path and offset before each block.
     """
 
-    def __init__(self, contents: Mapping[str, bytes], *, published: bool = True, reads_are_cheap: bool = False) -> None:
+    def __init__(self, contents: Mapping[str, bytes], *, published: bool = True) -> None:
         self.contents = dict(sorted(contents.items(), key=lambda item: item[0].encode()))
         self.files = tuple(model_file(path, content, published=published) for path, content in self.contents.items())
-        self.reads_are_cheap = reads_are_cheap
         self.opened: list[tuple[str, int]] = []
         self.bytes_read = 0
         self.on_block: Callable[[str, int], None] = lambda _path, _offset: None

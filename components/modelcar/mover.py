@@ -86,7 +86,7 @@ class Mover:
             return MovedLayer(candidate, contents, reused=True, bytes_read=0)
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
         watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
-        if not layer.files or (candidate is not None and self._source.reads_are_cheap):
+        if not layer.files or candidate is not None:
             self._progress.layer_started(key, layer.title, len(stream))
             moved = self._hash_and_send(stream, watched)
         else:

@@ -96,8 +96,3 @@ class Source(Protocol):
             SourceError: The connection failed or ended early (retryable), the file is gone or changed (not retryable).
         """
         ...
-
-    @property
-    def reads_are_cheap(self) -> bool:
-        """Whether reading a file twice costs little beside uploading it once (a local disk)."""
-        ...

@@ -53,7 +53,7 @@ def test_an_image_holds_the_models_files_below_models(
 
 def test_every_place_gives_the_same_digest(destination: Destination, push_files: PushFiles, tmp_path: Path) -> None:
     here = push_files(Files(model()), destination)
-    there = push_files(Files(model(), published=False, reads_are_cheap=True), Layout(tmp_path / "other"))
+    there = push_files(Files(model(), published=False), Layout(tmp_path / "other"))
     assert (here.digest, here.content_key) == (there.digest, there.content_key)
 
 

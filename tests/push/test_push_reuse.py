@@ -37,8 +37,8 @@ def model(**changes: bytes) -> dict[str, bytes]:
 
 @pytest.fixture(params=["hub", "directory"])
 def kind(request: pytest.FixtureRequest) -> dict[str, bool]:
-    """A Hub publishes digests; a directory does not, and is cheap to read."""
-    return {"hub": {}, "directory": {"published": False, "reads_are_cheap": True}}[request.param]
+    """A Hub publishes digests; a directory does not."""
+    return {"hub": {}, "directory": {"published": False}}[request.param]
 
 
 def test_pushed_again_from_a_hub_no_byte_is_read_or_sent(destination: Destination, push_files: PushFiles) -> None:
@@ -55,7 +55,7 @@ def test_pushed_again_from_a_directory_all_is_read_and_nothing_sent(
     destination: Destination, push_files: PushFiles
 ) -> None:
     first = push_files(Files(model()), destination)
-    again = push_files(Files(model(), published=False, reads_are_cheap=True), destination)
+    again = push_files(Files(model(), published=False), destination)
     assert again.digest == first.digest
     assert (again.bytes_read, again.bytes_uploaded) == (Files(model()).size_bytes, 0)
 
@@ -155,7 +155,7 @@ def test_what_is_called_the_same_but_of_another_digest_is_never_taken_over(
 def test_a_file_that_changes_between_two_passes_stops_the_push(running: Running, push_files: PushFiles) -> None:
     push_files(Files(model()), running.repository())
     running.recorder.clear()
-    source = Files(model(**{SHARD: shard(5 * MIB, seed=8)}), published=False, reads_are_cheap=True)
+    source = Files(model(**{SHARD: shard(5 * MIB, seed=8)}), published=False)
 
     def swap(path: str, offset: int) -> None:
         if path == SHARD and offset == 4 * MIB:

@@ -95,6 +95,6 @@ def test_a_pickle_that_is_allowed_again_is_not_read_again(running: Running, push
 
 def test_the_same_pickle_gives_the_same_digest_however_it_came(running: Running, push_files: PushFiles) -> None:
     first = push_files(Files(PICKLE), running.repository(), allow_pickle=("*.dat",))
-    source = Files(PICKLE, published=False, reads_are_cheap=True)
+    source = Files(PICKLE, published=False)
     by_another_pattern = push_files(source, running.repository(), allow_pickle=("weights.*", "*.bin"))
     assert by_another_pattern.digest == first.digest

@@ -73,10 +73,6 @@ def test_blocks_are_at_most_a_mebibyte_never_empty_and_keep_their_content(model:
     assert b"".join(kept) == WEIGHTS
 
 
-def test_reading_twice_costs_little(model: Path) -> None:
-    assert source(model).reads_are_cheap is True
-
-
 def test_the_names_are_the_same_whatever_the_locale(model: Path) -> None:
     (model / "\u00e9t\u00e9.txt").write_bytes(b"")
     script = (

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from modelcar.errors import InvalidReference
+from modelcar.sources.hub import HubSource
 from modelcar.sources.open import open_source
 
 
@@ -52,7 +53,7 @@ def test_a_model_has_no_kind_in_front() -> None:
 
 
 def test_a_name_without_an_organisation_is_a_model_too() -> None:
-    assert open_source("hf://gpt2").reads_are_cheap is False
+    assert isinstance(open_source("hf://gpt2"), HubSource)
 
 
 def test_a_directory_has_no_revision() -> None:

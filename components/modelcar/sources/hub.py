@@ -65,11 +65,6 @@ class HubSource:
         self._commit_hash: str | None = None
         self._session = new_session()
 
-    @property
-    def reads_are_cheap(self) -> bool:
-        """False: each read crosses the network."""
-        return False
-
     def snapshot(self) -> ModelSnapshot:
         """Resolve the revision and list the files of that commit; asks once whether a gated model may be read.
 

@@ -43,11 +43,6 @@ class LocalSource:
         self._patterns = patterns
         self._entries: dict[str, Entry] | None = None
 
-    @property
-    def reads_are_cheap(self) -> bool:
-        """True: reading twice costs less than sending once."""
-        return True
-
     def snapshot(self) -> ModelSnapshot:
         """List the directory.
 
