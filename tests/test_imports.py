@@ -22,6 +22,7 @@ ORDER = [
     {"build", "lineage", "training", "workspace"},
     {"push"},
     {"mover"},
+    {"journal"},
     {"plan"},
     {"base", "recipe"},
     {"spec", "sources", "image", "distribution", "model_registry", "delivery"},

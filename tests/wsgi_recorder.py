@@ -27,6 +27,7 @@ class Recorded:
         authorized: Whether there was an `Authorization` header; its value is not kept.
         status: Of the answer; None while there is none, and for ever when the connection was cut before it.
         bytes_received: Of the body, as far as the application read it.
+        bytes_sent: Of the answer's body, as far as the server asked for it.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Recorded:
     authorized: bool
     status: int | None = None
     bytes_received: int = 0
+    bytes_sent: int = 0
 
 
 class Recorder:
@@ -77,7 +79,7 @@ class Recorder:
             return start_response(status, headers, exc_info)
 
         environ["wsgi.input"] = _CountedBody(environ["wsgi.input"], recorded)
-        return self._app(environ, start)
+        return _CountedAnswer(self._app(environ, start), recorded)
 
 
 class Body:
@@ -113,6 +115,22 @@ class _CountedBody(Body):
         data = super().take(read, size)
         self._recorded.bytes_received += len(data)
         return data
+
+
+class _CountedAnswer:
+    """An answer's blocks, counted when they are taken."""
+
+    def __init__(self, blocks: Iterable[bytes], recorded: Recorded) -> None:
+        self._blocks, self._recorded = blocks, recorded
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            self._recorded.bytes_sent += len(block)
+            yield block
+
+    def close(self) -> None:
+        if close := getattr(self._blocks, "close", None):
+            close()
 
 
 def _headers(environ: WSGIEnvironment) -> dict[str, str]:

@@ -10,6 +10,7 @@ from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
 from modelcar.distribution.repository import Repository
+from modelcar.journal import journal_tag
 from modelcar.plan import ImagePlan, make_plan
 from modelcar.progress import Progress
 from modelcar.push import CONCURRENCY, PushedImage, push
@@ -83,7 +84,8 @@ def prepare(request: BuildRequest, access: Access) -> Build:
     snapshot = retry(source.snapshot, attempts=CONTACT_ATTEMPTS)
     base = fetch_base(request.base_image, request.platform, access) if request.base_image is not None else None
     destination = open_destination(request.destination, access)
-    previous = [*map(str, request.previous), *_friendly_tags(request.destination)] if request.reuse else []
+    earlier = [*map(str, request.previous), *_friendly_tags(request.destination), journal_tag(snapshot)]
+    previous = earlier if request.reuse else []
     plan = make_plan(snapshot, destination, platform=request.platform, base=base, previous=previous)
     return Build(request, source, destination, plan)
 

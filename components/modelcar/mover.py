@@ -12,7 +12,9 @@ from modelcar.distribution.upload import Blob
 from modelcar.errors import ContentMismatch, DistributionError, PromotionError
 from modelcar.image.layer import FileContent, LayerStream
 from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
+from modelcar.image.packing import SMALL_FILE_BYTES
 from modelcar.jobs import Cancelled, run_jobs
+from modelcar.journal import Journal
 from modelcar.plan import ImagePlan, PlannedLayer
 from modelcar.progress import Progress
 from modelcar.reference import Digest
@@ -41,7 +43,14 @@ class Mover:
     """Moves the layers of one plan, several at once; the first failure stops the others."""
 
     def __init__(
-        self, plan: ImagePlan, source: Source, destination: Destination, check: ModelCheck, progress: Progress
+        self,
+        plan: ImagePlan,
+        source: Source,
+        destination: Destination,
+        check: ModelCheck,
+        *,
+        journal: Journal,
+        progress: Progress,
     ) -> None:
         """Prepare; nothing is moved yet.
 
@@ -50,10 +59,11 @@ class Mover:
             source: Where the plan's snapshot comes from.
             destination: Where it goes.
             check: Sees every file that is read, and is told of those that are not.
+            journal: Told of every layer that is there.
             progress: Told what happens.
         """
         self._plan, self._source, self._destination = plan, source, destination
-        self._check, self._progress = check, progress
+        self._check, self._journal, self._progress = check, journal, progress
         self._cancelled = threading.Event()
 
     def run(self, concurrency: int) -> list[MovedLayer]:
@@ -73,27 +83,31 @@ class Mover:
         if self._plan.base is not None:
             base = self._plan.base
             jobs += [_bind(self._move_base, len(jobs) + i, base, d) for i, d in enumerate(base.image.layers)]
-        jobs += [_bind(self._move, len(jobs) + i, planned) for i, planned in enumerate(self._plan.layers)]
+        jobs += [_bind(self._move, len(jobs) + i, i, planned) for i, planned in enumerate(self._plan.layers)]
         return run_jobs(jobs, concurrency, self._cancelled)
 
-    def _move(self, key: int, planned: PlannedLayer) -> MovedLayer:
+    def _move(self, key: int, number: int, planned: PlannedLayer) -> MovedLayer:
+        """Have layer `number` of the plan at the destination."""
+        moved = self._take_or_send(key, planned)
+        big = planned.layer.size_bytes >= SMALL_FILE_BYTES
+        self._journal.finished(number, moved.descriptor, sent=big and not moved.reused)
+        self._progress.layer_finished(key, planned.layer.title, planned.layer.size_bytes, reused=moved.reused)
+        return moved
+
+    def _take_or_send(self, key: int, planned: PlannedLayer) -> MovedLayer:
         layer, candidate = planned.layer, planned.candidate
         if candidate is not None and planned.reusable and self._destination.has_blob(candidate.digest):
             contents = layer_contents(candidate) or ()
             for file, content in zip(layer.files, contents, strict=True):
                 self._check.skip(file, is_pickle=content.is_pickle)
-            self._progress.layer_finished(key, layer.title, layer.size_bytes, reused=True)
             return MovedLayer(candidate, contents, reused=True, bytes_read=0)
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
         watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
-        if not layer.files or candidate is not None:
+        if not layer.files or (candidate is not None and not planned.reusable):
             self._progress.layer_started(key, layer.title, len(stream))
-            moved = self._hash_and_send(stream, watched)
-        else:
-            digest = self._destination.write_stream(watched)
-            moved = _moved(digest, stream, stream.contents, reused=False)
-        self._progress.layer_finished(key, layer.title, layer.size_bytes, reused=moved.reused)
-        return moved
+            return self._hash_and_send(stream, watched)
+        digest = self._destination.write_stream(watched)
+        return _moved(digest, stream, stream.contents, reused=False)
 
     def _hash_and_send(self, stream: LayerStream, watched: _Watched) -> MovedLayer:
         """Read the layer for its digest, and a second time only if the destination lacks it."""

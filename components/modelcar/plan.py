@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelcar.base import FetchedBase
-from modelcar.distribution.destination import Destination, check_manifest_size
+from modelcar.distribution.destination import Destination, StoredManifest, check_manifest_size
 from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent, LayerPlan
 from modelcar.image.manifest import Descriptor, build_documents, layer_contents, layer_descriptor, parse_layers
 from modelcar.image.packing import plan_layers
@@ -39,12 +39,14 @@ class ImagePlan:
         platform: Of the image.
         base: What lies below; None for scratch.
         layers: The model's layers, bottom first.
+        found: Which earlier images and journals the destination has, of those that were asked for, as they were named.
     """
 
     snapshot: ModelSnapshot
     platform: Platform
     base: FetchedBase | None
     layers: tuple[PlannedLayer, ...]
+    found: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -81,8 +83,10 @@ def make_plan(
     """
     layers = plan_layers(snapshot.files, base_layers=len(base.image.layers) if base is not None else 0)
     _check_manifest_size(layers, platform, base)
-    known = _known_layers(destination, previous)
-    return ImagePlan(snapshot, platform, base, tuple(_match(layer, known) for layer in layers))
+    earlier = {reference: destination.find_manifest(reference) for reference in previous}
+    there = {reference: stored for reference, stored in earlier.items() if stored is not None}
+    known = _known_layers(there.values())
+    return ImagePlan(snapshot, platform, base, tuple(_match(layer, known) for layer in layers), tuple(there))
 
 
 def _check_manifest_size(layers: Sequence[LayerPlan], platform: Platform, base: FetchedBase | None) -> None:
@@ -108,13 +112,12 @@ _Key = tuple[tuple[str, int], ...]
 
 
 def _known_layers(
-    destination: Destination, previous: Iterable[str]
+    earlier: Iterable[StoredManifest],
 ) -> Mapping[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]]:
     """Our layers in earlier images, by the paths and sizes of their files."""
     known: dict[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]] = {}
-    for reference in previous:
-        stored = destination.find_manifest(reference)
-        for descriptor in parse_layers(stored.content) if stored is not None else ():
+    for stored in earlier:
+        for descriptor in parse_layers(stored.content):
             if contents := layer_contents(descriptor):
                 key = tuple((content.path, content.size_bytes) for content in contents)
                 known.setdefault(key, []).append((descriptor, contents))

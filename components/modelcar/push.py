@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.upload import Content
@@ -17,6 +19,8 @@ from modelcar.image.manifest import (
     build_documents,
     compute_content_key,
 )
+from modelcar.jobs import run_jobs
+from modelcar.journal import Journal
 from modelcar.mover import MovedLayer, Mover
 from modelcar.plan import ImagePlan
 from modelcar.progress import Progress, Silence
@@ -59,7 +63,7 @@ class PushedImage:
         snapshot: What it was made from.
         content_key: What the image is, as 64 hex digits.
         bytes_read: Taken from the source, second passes included.
-        bytes_uploaded: Sent as layers, config and manifests; attempts that failed are not counted.
+        bytes_uploaded: Sent as layers, config, manifests and journal; attempts that failed are not counted.
         bytes_reused: Layers of which no byte was sent.
         seconds: From the first byte to the last answer.
     """
@@ -110,7 +114,8 @@ def push(
     """
     started = time.monotonic()
     check = ModelCheck(plan.snapshot, allow_pickle)
-    moved = Mover(plan, source, destination, check, progress or Silence()).run(concurrency)
+    journal = Journal(destination, plan)
+    moved = Mover(plan, source, destination, check, journal=journal, progress=progress or Silence()).run(concurrency)
     check.finish()
     base = plan.base.image if plan.base is not None else None
     own = moved[len(base.layers) if base is not None else 0 :]
@@ -123,7 +128,9 @@ def push(
     )
     wanted = tuple(tags(documents.digest))
     sent = sum(layer.descriptor.size_bytes for layer in moved if not layer.reused)
-    sent += _write_documents(documents, destination, wanted)
+    blobs = [layer.descriptor.digest for layer in moved]
+    sent += _publish(documents, destination, wanted, blobs, fresh=sent > 0, concurrency=concurrency)
+    journal.close(documents.manifest, MANIFEST_TYPE)
     return PushedImage(
         image=f"{destination.name}@{documents.digest}",
         digest=documents.digest,
@@ -133,31 +140,67 @@ def push(
         snapshot=plan.snapshot,
         content_key=_content_key(contents, plan, base),
         bytes_read=sum(layer.bytes_read for layer in moved),
-        bytes_uploaded=sent,
+        bytes_uploaded=sent + journal.bytes_sent,
         bytes_reused=sum(layer.descriptor.size_bytes for layer in moved if layer.reused),
         seconds=time.monotonic() - started,
     )
 
 
-def _write_documents(documents: ImageDocuments, destination: Destination, tags: Sequence[str]) -> int:
-    """Write config and manifest where they are missing, read the manifest back; returns the bytes sent."""
+def _publish(
+    documents: ImageDocuments,
+    destination: Destination,
+    tags: Sequence[str],
+    layers: Sequence[Digest],
+    *,
+    fresh: bool,
+    concurrency: int,
+) -> int:
+    """Write config and manifest where they are missing, and read both back, before a tag names them.
+
+    Args:
+        documents: What to write.
+        destination: Where to.
+        tags: To set at the end.
+        layers: All of the image.
+        fresh: Whether a layer was sent. Each one is looked up again after the manifest was taken, unless nothing at all
+            was new: then every one has just been looked up.
+        concurrency: Look-ups at once.
+
+    Returns:
+        Bytes sent.
+
+    Raises:
+        DistributionError: The registry does not keep what it took.
+    """
     sent = 0
-    config_digest = Digest.of(documents.config)
-    if not destination.has_blob(config_digest):
-        destination.write_blob(Content(documents.config), config_digest)
+    config = Digest.of(documents.config)
+    if not destination.has_blob(config):
+        destination.write_blob(Content(documents.config), config)
         sent += len(documents.config)
+    if not _is_at(destination, str(documents.digest), documents.digest):
+        destination.write_manifest(documents.manifest, MANIFEST_TYPE, [])
+        sent += len(documents.manifest)
+        if not _is_at(destination, str(documents.digest), documents.digest):
+            raise DistributionError(
+                f"{destination.name} took the manifest {documents.digest}, but does not give it back",
+                hint="The registry rewrites or drops manifests; no tag names the image.",
+            )
+    if sent or fresh:
+        _confirm(destination, [config, *layers], concurrency)
     missing = [tag for tag in tags if not _is_at(destination, tag, documents.digest)]
-    there = _is_at(destination, str(documents.digest), documents.digest)
-    if missing or not there:
+    if missing:
         destination.write_manifest(documents.manifest, MANIFEST_TYPE, missing)
-        sent += len(documents.manifest) * max(1, len(missing))
-        there = _is_at(destination, str(documents.digest), documents.digest)
-    if not there:
+    return sent + len(documents.manifest) * len(missing)
+
+
+def _confirm(destination: Destination, blobs: Sequence[Digest], concurrency: int) -> None:
+    """Look every blob of an image up."""
+    found = run_jobs([partial(destination.has_blob, blob) for blob in blobs], concurrency, threading.Event())
+    if lost := [blob for blob, is_there in zip(blobs, found, strict=True) if not is_there]:
         raise DistributionError(
-            f"{destination.name} took the manifest {documents.digest}, but does not give it back",
-            hint="The registry rewrites or drops manifests; nothing downstream was changed.",
+            f"{destination.name} took the image, but does not have {lost[0]} of it any more",
+            hint="No tag names the image. Something removes blobs while they are pushed; run it again.",
         )
-    return sent
 
 
 def _is_at(destination: Destination, reference: str, digest: Digest) -> bool:

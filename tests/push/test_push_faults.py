@@ -23,6 +23,7 @@ MODEL = {
     "model-2.safetensors": shard(4 * MIB + 1, seed=2),
 }
 DIGEST = "sha256:2c2b92e5433e43c0636fed635f38c44790e4113c11d0da465dd437becee9e388"
+IMAGES = "/manifests/(?!modelcar-journal)"
 BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
 PLACES = [
     ("POST", "/blobs/uploads/$"),
@@ -86,21 +87,21 @@ def test_a_registry_that_always_fails_is_told_in_one_sentence_and_names_nothing(
     with pytest.raises(DistributionError) as caught:
         push_files(Files(MODEL), running.repository())
     assert str(caught.value) == f"{running.address}: push to team/model: HTTP 500"
-    assert running.recorder.seen("PUT", "/manifests/") == []
+    assert running.recorder.seen("PUT", IMAGES) == []
     assert running.sessions_left == 0
 
 
 def test_a_manifest_that_is_always_refused_is_told_in_one_sentence(running: Running, push_files: PushFiles) -> None:
-    running.faults.add(Fault.answer("PUT", "/manifests/", 500, times=999))
+    running.faults.add(Fault.answer("PUT", IMAGES, 500, times=999))
     with pytest.raises(DistributionError) as caught:
         push_files(Files(MODEL), running.repository())
-    assert str(caught.value) == f"{running.address}: push team/model:v1: HTTP 500"
+    assert str(caught.value) == f"{running.address}: push team/model@{DIGEST}: HTTP 500"
 
 
 def test_what_arrived_before_a_failed_push_is_still_right_for_the_next(
     running: Running, push_files: PushFiles, pull: Pull
 ) -> None:
-    running.faults.add(Fault.answer("PUT", "/manifests/", 400))
+    running.faults.add(Fault.answer("PUT", IMAGES, 400))
     with pytest.raises(DistributionError):
         push_files(Files(MODEL), running.repository())
     assert str(push_files(Files(MODEL), running.repository()).digest) == DIGEST

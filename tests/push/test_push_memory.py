@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -30,10 +32,11 @@ print(json.dumps({"peak": peak_bytes, "read": pushed.bytes_read, "uploaded": pus
 
 
 class Discarding(BaseHTTPRequestHandler):
-    """A registry that believes everything and keeps only the manifest."""
+    """A registry that believes everything, and keeps manifests and which blobs there were."""
 
     protocol_version = "HTTP/1.1"
-    manifest = b""
+    manifests: ClassVar[dict[str, bytes]] = {}
+    blobs: ClassVar[set[str]] = set()
 
     def do_POST(self) -> None:
         self.answer(202, Location=f"{self.path}1")
@@ -44,19 +47,21 @@ class Discarding(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         if "/manifests/" in self.path:
-            type(self).manifest = self.rfile.read(int(self.headers["Content-Length"]))
+            self.manifests[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
         else:
             self.skip()
+            self.blobs.add(parse_qs(urlsplit(self.path).query)["digest"][0])
         self.answer(201)
 
     def do_DELETE(self) -> None:
         self.answer(204)
 
     def do_HEAD(self) -> None:
-        self.answer(404)
+        self.answer(200 if self.path.rpartition("/")[2] in self.blobs else 404)
 
     def do_GET(self) -> None:
-        self.answer(200 if self.manifest else 404, self.manifest)
+        manifest = self.manifests.get(self.path, b"")
+        self.answer(200 if manifest else 404, manifest)
 
     def skip(self) -> None:
         left, buffer = int(self.headers["Content-Length"]), bytearray(MIB)

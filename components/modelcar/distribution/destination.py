@@ -90,6 +90,17 @@ class Destination(Protocol):
         """
         ...
 
+    def remove_manifest(self, digest: Digest, tag: str | None) -> bool:
+        """Take a manifest away, together with the tag that names it; blobs stay.
+
+        Returns:
+            Whether it is gone; False where nobody, or not this user, may remove anything.
+
+        Raises:
+            DistributionError: After all attempts.
+        """
+        ...
+
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
         """Store a manifest under its tags, or by its digest where there are none.
 

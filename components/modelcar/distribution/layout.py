@@ -116,6 +116,20 @@ class Layout:
             index["manifests"] += [{**entry, "annotations": {REF_NAME: tag}} for tag in tags] or [entry]
             self._replace(self._directory / "index.json", [json.dumps(index, indent=2).encode()])
 
+    def remove_manifest(self, digest: Digest, tag: str | None) -> bool:
+        """Take a manifest's entry away, and its file unless another entry names it."""
+        with self._writing(), self._locked():
+            index = self._read_index()
+            index["manifests"] = [
+                entry
+                for entry in index["manifests"]
+                if (entry["digest"], (entry.get("annotations") or {}).get(REF_NAME)) != (str(digest), tag)
+            ]
+            self._replace(self._directory / "index.json", [json.dumps(index, indent=2).encode()])
+            if all(entry["digest"] != str(digest) for entry in index["manifests"]):
+                self._path(digest).unlink(missing_ok=True)
+        return True
+
     def _path(self, digest: Digest) -> Path:
         return self._blobs / digest.hex
 

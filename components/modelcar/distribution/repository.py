@@ -23,7 +23,7 @@ from modelcar.distribution.upload import (
     upload_known,
     upload_stream,
 )
-from modelcar.errors import ContentMismatch, DistributionError
+from modelcar.errors import ContentMismatch, DistributionError, RegistryAccessDenied
 from modelcar.reference import Digest
 from modelcar.retry import retry
 
@@ -131,6 +131,10 @@ class Repository:
         for reference in tags or [str(Digest.of(content))]:
             self._retry(partial(self._put_manifest, content, media_type, reference))
 
+    def remove_manifest(self, digest: Digest, tag: str | None) -> bool:  # noqa: ARG002 - tags go with their manifest
+        """Take a manifest away with the tags that name it; False where that is refused."""
+        return self._retry(partial(self._delete_manifest, digest))
+
     def _retry(self, action: Callable[[], T]) -> T:
         return retry(action, attempts=self._registry.attempts)
 
@@ -147,11 +151,23 @@ class Repository:
             data=content,
         )
         if response.status_code not in (200, 201, 202):
-            error = self._registry.error(response, f"push {self._repository}:{reference}")
+            mark = "@" if reference.startswith("sha256:") else ":"
+            error = self._registry.error(response, f"push {self._repository}{mark}{reference}")
             # The digest, where we give one, is of these bytes. docker-registry on a file system writes a manifest in
             # place and reads it back, so two that put the same one at once can see it half written.
             error.retryable |= error.code == "DIGEST_INVALID"
             raise error
+
+    def _delete_manifest(self, digest: Digest) -> bool:
+        path = f"/v2/{self._repository}/manifests/{digest}"
+        try:
+            # The right is asked for here only: many that may push may not delete.
+            response = self._registry.request("DELETE", path, scope=f"{self._scope},delete")
+        except RegistryAccessDenied:  # a token server that gives all of a scope or nothing
+            return False
+        if response.status_code >= 500 or response.status_code in (408, 429):
+            raise self._registry.error(response, f"delete {self._repository}@{digest}")
+        return response.ok or response.status_code == HTTPStatus.NOT_FOUND
 
     def _get_manifest(self, path: str, headers: dict[str, str], reference: str) -> tuple[bytes, str] | None:
         """Content and media type."""
