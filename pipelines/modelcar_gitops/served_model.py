@@ -9,7 +9,6 @@ from typing import Final
 
 from modelcar.delivery.inference_service import NEVER_BUILT
 from modelcar.errors import InvalidInput
-from modelcar.sources.open import open_source
 from modelcar.spec.values import read_image_repository
 
 NAMESPACE: Final = "private-ai-demo"
@@ -58,6 +57,8 @@ class ServedModel:
         Raises:
             InvalidInput: The name, the source, the repository, a size or an argument is none; the message says why.
         """
+        from modelcar.sources.open import open_source
+
         check_name(self.name)
         open_source(self.source)
         if self.repository is not None:

@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcar.errors import InvalidInput
-from modelcar_pipelines.catalog import PIPELINES, Compiled
-from modelcar_pipelines.kubernetes_store import make_store_files
-from modelcar_pipelines.tekton.files import make_files
+
+if TYPE_CHECKING:
+    from modelcar_pipelines.catalog import Compiled
 
 DIRECTORY = Path("compiled")
 _DIRECTORY_HINT = "Name a directory for the compiled pipelines with --dir."
@@ -38,6 +39,11 @@ def list_files(pipelines: Sequence[Compiled]) -> dict[Path, str]:
     Raises:
         InvalidInput: One of them has something that is not compiled to Tekton.
     """
+    # Here, because the command reads the name of the directory above whenever it lists its groups.
+    from modelcar_pipelines.catalog import PIPELINES
+    from modelcar_pipelines.kubernetes_store import make_store_files
+    from modelcar_pipelines.tekton.files import make_files
+
     files = {Path("kfp", f"{compiled.name}.yaml"): compiled.text for compiled in pipelines}
     files |= {
         Path("kfp-kubernetes") / path: text for path, text in make_store_files(pipelines, list(PIPELINES)).items()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from modelcar_sandbox.ports import is_loopback
-from modelcar_sandbox.sandbox import DEMO_MODEL, LOOPBACK, Sandbox
+from modelcar_sandbox.hosts import LOOPBACK, is_loopback
+
+if TYPE_CHECKING:
+    from modelcar_sandbox.sandbox import Sandbox
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -35,6 +38,8 @@ def up(directory: Path, host: str) -> None:
 
     DIR/sandbox.env then holds the variables with which commands use them, DIR/promotion.yaml a promotion to try.
     """
+    from modelcar_sandbox.sandbox import Sandbox
+
     # Blocked before the first thread starts, so that the signals wait for sigwait below and nothing else gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
     try:
@@ -53,6 +58,8 @@ def up(directory: Path, host: str) -> None:
 
 def _describe(running: Sandbox) -> str:
     """What runs where, and what to type next."""
+    from modelcar_sandbox.sandbox import DEMO_MODEL
+
     rows = [
         ("Hub", running.hub_url, f"holds {DEMO_MODEL}"),
         ("OCI registry", running.registry_address, f"holds {running.base_image.partition('/')[2]}"),

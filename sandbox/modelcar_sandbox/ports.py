@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import json
 import random
 import socket
@@ -21,28 +20,6 @@ if TYPE_CHECKING:
 # Below the ports that systems give to outgoing connections, which could take ours while the sandbox is down.
 _FIRST_PORT, _LAST_PORT = 20_000, 32_000
 _ATTEMPTS = 50
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def check_host(host: str) -> None:
-    """Let through an address that can be part of a URL and of an image reference, as others are to write it.
-
-    Raises:
-        InvalidInput: It stands for all addresses, is IPv6, or is none.
-    """
-    if _is_ip(host) and ipaddress.ip_address(host).is_unspecified:
-        raise InvalidInput(
-            f"{host} stands for every address, and nobody can connect to it",
-            hint="Name the one address that others reach.",
-        )
-    if not host or ":" in host or "/" in host:
-        raise InvalidInput(
-            f"the sandbox cannot listen on {host!r}", hint="Name an IPv4 address or a host name, without a port."
-        )
 
 
 def take_port(name: str, application: WSGIApplication, *, host: str, port: int | None) -> Service:
@@ -112,11 +89,3 @@ def _is_free(host: str, port: int) -> bool:
         raise InvalidInput(
             f"the sandbox cannot listen on {host}: {error.strerror}", hint="Name an address of this machine."
         ) from error
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

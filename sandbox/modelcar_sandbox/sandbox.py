@@ -17,6 +17,7 @@ from modelcar_sandbox.atomic import write_atomically
 from modelcar_sandbox.base_image import push_base_image
 from modelcar_sandbox.demo_data import write_demo_data
 from modelcar_sandbox.demo_model import write_demo_model
+from modelcar_sandbox.hosts import LOOPBACK, check_host
 from modelcar_sandbox.hub import Hub
 from modelcar_sandbox.hub import create_app as create_hub
 from modelcar_sandbox.kfp import PipelineServer
@@ -24,14 +25,13 @@ from modelcar_sandbox.kubernetes import create_app as create_kubernetes
 from modelcar_sandbox.kubernetes import write_kubeconfig
 from modelcar_sandbox.model_registry.app import create_app as create_model_registry
 from modelcar_sandbox.oci_registry.app import create_app as create_oci_registry
-from modelcar_sandbox.ports import check_host, read_ports, take_port, write_ports
+from modelcar_sandbox.ports import read_ports, take_port, write_ports
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 DEMO_MODEL = git_tree.DEMO_MODEL
 DEMO_DATA = "datasets/sandbox/demo-sentences"
-LOOPBACK = "127.0.0.1"
 
 _SPEC = """\
 # What is promoted in the sandbox, and to where. docs/reference/promotion-spec.md tells every key.
