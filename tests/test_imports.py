@@ -21,6 +21,7 @@ ORDER = [
     {"promotion", "registering"},
     {"build", "lineage", "training", "workspace"},
     {"push"},
+    {"publishing"},
     {"mover"},
     {"journal"},
     {"plan"},

@@ -66,7 +66,7 @@ def test_the_shortest_spec_has_every_default() -> None:
             repository=ImageReference("quay.io", "acme/tiny-llama"),
             tag="latest",
             base_image=ImageReference("registry.access.redhat.com", "ubi9/ubi-micro", "latest"),
-            platform=Platform("linux", "amd64"),
+            platforms=(Platform("linux", "amd64"),),
         ),
         model_registry=ModelRegistrySpec(
             url="https://registry.example.com",

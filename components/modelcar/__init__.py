@@ -25,13 +25,13 @@ The image alone::
         source="hf://org/name",
         destination=ImageReference.parse("registry.example.com/team/name:1"),
         base_image=None,
-        platform=Platform.parse("linux/amd64"),
+        platforms=(Platform.parse("linux/amd64"),),
     )
     image = execute(prepare(request, Access()))
 
 Where things are: `reference` and `errors` are the words everything else speaks; `snapshot` says what a source is, and
-`sources` has them; `image` is pure description, `distribution` is HTTP; `plan`, `mover` and `push` bring them together;
-`model_registry` and `delivery` are the two places that hear of the result; `promotion` is the order of events, `cli`
-the command. Imports only ever point downwards in that list read backwards, and nothing heavy is imported before it is
-used.
+`sources` has them; `image` is pure description, `distribution` is HTTP; `plan`, `mover`, `publishing` and `push` bring
+them together; `model_registry` and `delivery` are the two places that hear of the result; `promotion` is the order of
+events, `cli` the command. Imports only ever point downwards in that list read backwards, and nothing heavy is imported
+before it is used.
 """

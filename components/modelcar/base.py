@@ -1,10 +1,10 @@
-"""The base image: what lies below the model's layers, for one platform."""
+"""The base image: what lies below the model's layers, on each platform."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +66,20 @@ class BaseLayer:
 
 
 def fetch_base(reference: ImageReference, platform: Platform, access: Access) -> FetchedBase:
-    """Read a base image's manifest and config; an index is resolved to the platform.
+    """Read a base image for one platform; see `fetch_bases`."""
+    return fetch_bases(reference, [platform], access)[0]
+
+
+def fetch_bases(reference: ImageReference, platforms: Sequence[Platform], access: Access) -> tuple[FetchedBase, ...]:
+    """Read a base image's manifest and config for each platform; an index is resolved to them.
+
+    Args:
+        reference: By tag or digest; a tag is looked up once, so that all platforms are of one release.
+        platforms: At least one.
+        access: How its registry is reached.
 
     Raises:
-        ImageNotFound: No such image, or it is for another platform.
+        ImageNotFound: No such image, or it is not for one of the platforms.
         RegistryAccessDenied: The registry wants other credentials.
         DistributionError: It is no image.
     """
@@ -77,6 +87,10 @@ def fetch_base(reference: ImageReference, platform: Platform, access: Access) ->
     repository = Repository(registry, reference.repository, pull_only=True)
     asked = str(reference.digest) if reference.digest is not None else reference.tag or "latest"
     stored = _find(repository, asked, reference)
+    return tuple(_read(stored, repository, reference, platform) for platform in platforms)
+
+
+def _read(stored: StoredManifest, repository: Repository, reference: ImageReference, platform: Platform) -> FetchedBase:
     if stored.media_type in INDEX_TYPES:
         stored = _find(repository, str(_select(stored, reference, platform)), reference)
     image = parse_base(str(reference), stored.content, repository.read_blob(parse_config_digest(stored.content)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelcar.base import fetch_base
+from modelcar.base import fetch_bases
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
 from modelcar.distribution.repository import Repository
 from modelcar.journal import journal_tag
-from modelcar.plan import ImagePlan, make_plan
+from modelcar.plan import ImagePlan, PlatformBase, make_plan
 from modelcar.progress import Progress
 from modelcar.push import CONCURRENCY, PushedImage, push
 from modelcar.reference import Digest, ImageReference, LayoutReference, Platform
@@ -28,7 +28,7 @@ class BuildRequest:
         source: `hf://org/name[@revision]` or `file:///dir`.
         destination: A repository, with or without a tag, or a layout directory.
         base_image: None for scratch.
-        platform: Of the image.
+        platforms: Of the image, at least one; several become an index over one set of model layers.
         revision: Branch, tag or commit of the source; None for its default.
         allow: Patterns of files that go in; none means all but the usual clutter.
         ignore: Patterns of files that stay out.
@@ -40,7 +40,7 @@ class BuildRequest:
     source: str
     destination: ImageReference | LayoutReference
     base_image: ImageReference | None
-    platform: Platform
+    platforms: tuple[Platform, ...]
     revision: str | None = None
     allow: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -82,12 +82,19 @@ def prepare(request: BuildRequest, access: Access) -> Build:
         allow_pickle=request.allow_pickle,
     )
     snapshot = retry(source.snapshot, attempts=CONTACT_ATTEMPTS)
-    base = fetch_base(request.base_image, request.platform, access) if request.base_image is not None else None
     destination = open_destination(request.destination, access)
     earlier = [*map(str, request.previous), *_friendly_tags(request.destination), journal_tag(snapshot)]
     previous = earlier if request.reuse else []
-    plan = make_plan(snapshot, destination, platform=request.platform, base=base, previous=previous)
+    plan = make_plan(snapshot, destination, platforms=_platforms(request, access), previous=previous)
     return Build(request, source, destination, plan)
+
+
+def _platforms(request: BuildRequest, access: Access) -> list[PlatformBase]:
+    wanted = list(dict.fromkeys(request.platforms))
+    if request.base_image is None:
+        return [PlatformBase(platform, None) for platform in wanted]
+    bases = fetch_bases(request.base_image, wanted, access)
+    return [PlatformBase(platform, base) for platform, base in zip(wanted, bases, strict=True)]
 
 
 def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress | None = None) -> PushedImage:

@@ -38,7 +38,8 @@ def draw_plan(build: Build, console: Console | None = None) -> None:
     """What a push would move."""
     console = console or _stdout()
     plan = build.plan
-    _line(console, f"{_source(plan.snapshot)} → {build.destination.name} ({plan.platform})", "bold")
+    platforms = ", ".join(str(one.platform) for one in plan.platforms)
+    _line(console, f"{_source(plan.snapshot)} → {build.destination.name} ({platforms})", "bold")
     table = _table()
     for planned in plan.layers[:_MOST_ROWS]:
         fate = "reused" if planned.reusable else "compared first" if planned.candidate is not None else "read and sent"
@@ -114,6 +115,8 @@ def _draw_image(console: Console, image: PushedImage) -> None:
     _line(console, image.image, "bold")
     if image.tags:
         _line(console, f"  tags {', '.join(image.tags)}", "dim")
+    for platform, digest in image.platforms.items() if len(image.platforms) > 1 else ():
+        _line(console, f"  {platform} {digest}", "dim")
     table = _table()
     for layer in image.layers[:_MOST_ROWS]:
         fate = Text("reused", "green") if layer.reused else Text("sent")

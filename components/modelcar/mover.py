@@ -15,7 +15,7 @@ from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
 from modelcar.image.packing import SMALL_FILE_BYTES
 from modelcar.jobs import Cancelled, run_jobs
 from modelcar.journal import Journal
-from modelcar.plan import ImagePlan, PlannedLayer
+from modelcar.plan import ImagePlan, PlannedBaseLayer, PlannedLayer
 from modelcar.progress import Progress
 from modelcar.reference import Digest
 from modelcar.snapshot import Source
@@ -73,16 +73,14 @@ class Mover:
             concurrency: Layers that move at once, at least 1.
 
         Returns:
-            One for each layer of the image, the base's first.
+            One for each of the plan's base layers, then one for each of its layers.
 
         Raises:
             PromotionError: The first layer's failure; the others have ended by then.
             KeyboardInterrupt: After a few seconds at most; layers that wait longer for an answer end when they have it.
         """
         jobs: list[Callable[[], MovedLayer]] = []
-        if self._plan.base is not None:
-            base = self._plan.base
-            jobs += [_bind(self._move_base, len(jobs) + i, base, d) for i, d in enumerate(base.image.layers)]
+        jobs += [_bind(self._move_base, i, layer) for i, layer in enumerate(self._plan.base_layers)]
         jobs += [_bind(self._move, len(jobs) + i, i, planned) for i, planned in enumerate(self._plan.layers)]
         return run_jobs(jobs, concurrency, self._cancelled)
 
@@ -125,12 +123,13 @@ class Mover:
             raise failure
         return _moved(digest, stream, contents, reused=False)
 
-    def _move_base(self, key: int, base: FetchedBase, descriptor: Descriptor) -> MovedLayer:
+    def _move_base(self, key: int, layer: PlannedBaseLayer) -> MovedLayer:
+        base, descriptor = layer.base, layer.descriptor
         reused = self._destination.has_blob(descriptor.digest) or self._mount(base, descriptor)
         if not reused:
-            blob = _Watched(BaseLayer(base, descriptor), key, base.title, self._progress, self._cancelled)
+            blob = _Watched(BaseLayer(base, descriptor), key, layer.title, self._progress, self._cancelled)
             self._destination.write_blob(blob, descriptor.digest)
-        self._progress.layer_finished(key, base.title, descriptor.size_bytes, reused=reused)
+        self._progress.layer_finished(key, layer.title, descriptor.size_bytes, reused=reused)
         return MovedLayer(descriptor, (), reused, bytes_read=0)
 
     def _mount(self, base: FetchedBase, descriptor: Descriptor) -> bool:

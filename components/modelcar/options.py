@@ -53,7 +53,15 @@ image_options = _options(
         show_envvar=True,
         help="Image below the model, or scratch.",
     ),
-    click.option("--platform", default="linux/amd64", show_default=True, help="Platform of the image."),
+    click.option(
+        "--platform",
+        "platforms",
+        multiple=True,
+        default=("linux/amd64",),
+        show_default=True,
+        metavar="OS/ARCHITECTURE",
+        help="Platform of the image. Repeatable: several share the model's layers, under an index.",
+    ),
     _file_options,
 )
 reuse_option = click.option(
@@ -85,7 +93,7 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
         source=source,
         destination=parse_destination(destination),
         base_image=None if base == "scratch" else ImageReference.parse(base),
-        platform=Platform.parse(options["platform"]),
+        platforms=tuple(map(Platform.parse, options["platforms"])),
         revision=options["revision"],
         allow=options["allow"],
         ignore=options["ignore"],
@@ -127,9 +135,9 @@ def check_spec_alone(spec: str) -> None:
     if spec.startswith(("hf:", "file:")):
         raise click.UsageError("plan of a SOURCE takes a DESTINATION, too.")
     context = click.get_current_context()
-    names = ("revision", "base_image", "platform", "allow", "ignore", "allow_pickle")
+    names = ("revision", "base_image", "platforms", "allow", "ignore", "allow_pickle")
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"--{name.replace('_', '-')} goes with SOURCE and DESTINATION; a SPEC says it itself."
+                f"--{name.replace('_', '-').removesuffix('s')} goes with SOURCE and DESTINATION; a SPEC says it itself."
             )

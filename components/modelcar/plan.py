@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelcar.base import FetchedBase
 from modelcar.distribution.destination import Destination, StoredManifest, check_manifest_size
+from modelcar.image.index import parse_index
 from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent, LayerPlan
 from modelcar.image.manifest import Descriptor, build_documents, layer_contents, layer_descriptor, parse_layers
 from modelcar.image.packing import plan_layers
@@ -31,27 +32,69 @@ class PlannedLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformBase:
+    """One platform of an image, and what lies below the model there.
+
+    Attributes:
+        platform: Stated in the image.
+        base: None for scratch.
+    """
+
+    platform: Platform
+    base: FetchedBase | None
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """The base's; none for scratch."""
+        return self.base.image.layers if self.base is not None else ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBaseLayer:
+    """One layer that a base image brings.
+
+    Attributes:
+        base: Where it is read.
+        descriptor: What it is.
+        title: A few words for people.
+    """
+
+    base: FetchedBase
+    descriptor: Descriptor
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePlan:
     """An image before it is pushed.
 
     Attributes:
         snapshot: The model.
-        platform: Of the image.
-        base: What lies below; None for scratch.
+        platforms: Of the image, at least one, sorted; several share the model's layers.
         layers: The model's layers, bottom first.
         found: Which earlier images and journals the destination has, of those that were asked for, as they were named.
     """
 
     snapshot: ModelSnapshot
-    platform: Platform
-    base: FetchedBase | None
+    platforms: tuple[PlatformBase, ...]
     layers: tuple[PlannedLayer, ...]
     found: tuple[str, ...] = ()
 
     @property
+    def base_layers(self) -> tuple[PlannedBaseLayer, ...]:
+        """Of all platforms, each bottom first; what several platforms have is there once."""
+        layers: list[PlannedBaseLayer] = []
+        for one in self.platforms:
+            known = {layer.descriptor.digest for layer in layers}
+            if one.base is not None:
+                title = one.base.title if len(self.platforms) == 1 else f"{one.base.title} for {one.platform}"
+                layers += [PlannedBaseLayer(one.base, d, title) for d in one.layers if d.digest not in known]
+        return tuple(layers)
+
+    @property
     def size_bytes(self) -> int:
-        """All layers of the image, the base's as they are stored."""
-        base = sum(layer.size_bytes for layer in self.base.image.layers) if self.base is not None else 0
+        """All layers of the image, the bases' as they are stored; what several platforms share counts once."""
+        base = sum(layer.descriptor.size_bytes for layer in self.base_layers)
         return base + sum(planned.layer.size_bytes for planned in self.layers)
 
     @property
@@ -64,8 +107,7 @@ def make_plan(
     snapshot: ModelSnapshot,
     destination: Destination,
     *,
-    platform: Platform,
-    base: FetchedBase | None,
+    platforms: Sequence[PlatformBase],
     previous: Sequence[str],
 ) -> ImagePlan:
     """Pack the model and look for its layers in earlier images of the destination.
@@ -73,24 +115,24 @@ def make_plan(
     Args:
         snapshot: The model.
         destination: Where the image goes.
-        platform: Of the image.
-        base: What lies below; None for scratch.
+        platforms: Of the image, at least one, none twice; their order does not count.
         previous: Tags and digests of earlier images in the destination; those that are not there do not count.
 
     Raises:
-        UnsafeContent: The base image has too many layers.
+        UnsafeContent: A base image has too many layers.
         DistributionError: The registry cannot be asked, or would not take a manifest with so many files.
     """
-    layers = plan_layers(snapshot.files, base_layers=len(base.image.layers) if base is not None else 0)
-    _check_manifest_size(layers, platform, base)
+    layers = plan_layers(snapshot.files, base_layers=max(len(one.layers) for one in platforms))
+    _check_manifest_sizes(layers, platforms)
     earlier = {reference: destination.find_manifest(reference) for reference in previous}
     there = {reference: stored for reference, stored in earlier.items() if stored is not None}
-    known = _known_layers(there.values())
-    return ImagePlan(snapshot, platform, base, tuple(_match(layer, known) for layer in layers), tuple(there))
+    known = _known_layers(_manifests(destination, there.values()))
+    ordered = tuple(sorted(platforms, key=lambda one: str(one.platform)))
+    return ImagePlan(snapshot, ordered, tuple(_match(layer, known) for layer in layers), tuple(there))
 
 
-def _check_manifest_size(layers: Sequence[LayerPlan], platform: Platform, base: FetchedBase | None) -> None:
-    """Write the manifest with digests of zeros: its size is known before hours of bytes."""
+def _check_manifest_sizes(layers: Sequence[LayerPlan], platforms: Sequence[PlatformBase]) -> None:
+    """Write the manifests with digests of zeros: their size is known before hours of bytes."""
     zeros = Digest("0" * 64)
     described = [
         layer_descriptor(
@@ -103,21 +145,31 @@ def _check_manifest_size(layers: Sequence[LayerPlan], platform: Platform, base: 
         )
         for layer in layers
     ]
-    image = base.image if base is not None else None
-    manifest = build_documents(described, [layer.title for layer in layers], platform=platform, base=image).manifest
-    check_manifest_size(len(manifest))
+    titles = [layer.title for layer in layers]
+    for one in platforms:
+        image = one.base.image if one.base is not None else None
+        check_manifest_size(len(build_documents(described, titles, platform=one.platform, base=image).manifest))
+
+
+def _manifests(destination: Destination, earlier: Iterable[StoredManifest]) -> Iterator[bytes]:
+    """Of earlier images; an index stands for those that it names, as far as they are still there."""
+    for stored in earlier:
+        yield stored.content
+        for digest in parse_index(stored.content, stored.media_type):
+            if (image := destination.find_manifest(str(digest))) is not None:
+                yield image.content
 
 
 _Key = tuple[tuple[str, int], ...]
 
 
 def _known_layers(
-    earlier: Iterable[StoredManifest],
+    manifests: Iterable[bytes],
 ) -> Mapping[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]]:
     """Our layers in earlier images, by the paths and sizes of their files."""
     known: dict[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]] = {}
-    for stored in earlier:
-        for descriptor in parse_layers(stored.content):
+    for manifest in manifests:
+        for descriptor in parse_layers(manifest):
             if contents := layer_contents(descriptor):
                 key = tuple((content.path, content.size_bytes) for content in contents)
                 known.setdefault(key, []).append((descriptor, contents))

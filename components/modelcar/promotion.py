@@ -204,7 +204,7 @@ def build_request(spec: PromotionSpec, manifest: Manifest, *, reuse: bool = True
         allow_pickle=spec.model.allow_pickle,
         destination=spec.image.repository.tagged(spec.image.tag),
         base_image=spec.image.base_image,
-        platform=spec.image.platform,
+        platforms=spec.image.platforms,
         previous=serving_digest(spec.image.repository, manifest.storage_uri),
         reuse=reuse,
     )
@@ -223,9 +223,7 @@ def refuse_other_image(spec: PromotionSpec, existing: Existing, build: Build) ->
     taken = image_at(existing.uri)
     if taken is not None and taken.name == spec.image.repository.name and taken.digest is not None:
         plan = build.plan
-        same = make_plan(
-            plan.snapshot, build.destination, platform=plan.platform, base=plan.base, previous=[str(taken.digest)]
-        )
+        same = make_plan(plan.snapshot, build.destination, platforms=plan.platforms, previous=[str(taken.digest)])
         gone = build.destination.find_manifest(str(taken.digest)) is None
         if gone or all(planned.candidate is not None for planned in same.layers if planned.layer.files):
             return

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from modelcar.distribution.destination import Destination
-from modelcar.distribution.upload import Content
-from modelcar.errors import DistributionError
-from modelcar.image.layer import FileContent
-from modelcar.image.manifest import (
-    MANIFEST_TYPE,
-    BaseImage,
-    ImageDocuments,
-    build_documents,
-    compute_content_key,
-)
-from modelcar.jobs import run_jobs
+from modelcar.image.index import build_index, compute_image_key
+from modelcar.image.manifest import INDEX_TYPE, MANIFEST_TYPE, ImageDocuments, build_documents
 from modelcar.journal import Journal
 from modelcar.mover import MovedLayer, Mover
 from modelcar.plan import ImagePlan
 from modelcar.progress import Progress, Silence
-from modelcar.reference import Digest
+from modelcar.publishing import Top, publish
+from modelcar.reference import Digest, Platform
 from modelcar.snapshot import ModelSnapshot, Source
 from modelcar.sources.content import ModelCheck
 
@@ -56,10 +46,11 @@ class PushedImage:
 
     Attributes:
         image: `registry/repository@sha256:…`; for a layout directory `oci-layout:DIR@sha256:…`.
-        digest: Of the manifest.
+        digest: Of the manifest; of the index when there are several platforms.
+        platforms: The digest of each platform's manifest, sorted by platform.
         tags: Tags that name it now.
-        size_bytes: Sum of all layers.
-        layers: Bottom first, the base's included.
+        size_bytes: Sum of all layers; what several platforms share counts once.
+        layers: Bottom first, the base's included; of several platforms, all bases' before the model's.
         snapshot: What it was made from.
         content_key: What the image is, as 64 hex digits.
         bytes_read: Taken from the source, second passes included.
@@ -70,6 +61,7 @@ class PushedImage:
 
     image: str
     digest: Digest
+    platforms: Mapping[Platform, Digest]
     tags: tuple[str, ...]
     size_bytes: int
     layers: tuple[PushedLayer, ...]
@@ -117,28 +109,24 @@ def push(
     journal = Journal(destination, plan)
     moved = Mover(plan, source, destination, check, journal=journal, progress=progress or Silence()).run(concurrency)
     check.finish()
-    base = plan.base.image if plan.base is not None else None
-    own = moved[len(base.layers) if base is not None else 0 :]
-    contents = [content for layer in own for content in layer.contents]
-    documents = build_documents(
-        [layer.descriptor for layer in own],
-        [planned.layer.title for planned in plan.layers],
-        platform=plan.platform,
-        base=base,
-    )
-    wanted = tuple(tags(documents.digest))
+    own = moved[len(plan.base_layers) :]
+    images = _build_images(plan, own)
+    top = _top(images)
+    wanted = tuple(tags(top.digest))
     sent = sum(layer.descriptor.size_bytes for layer in moved if not layer.reused)
     blobs = [layer.descriptor.digest for layer in moved]
-    sent += _publish(documents, destination, wanted, blobs, fresh=sent > 0, concurrency=concurrency)
-    journal.close(documents.manifest, MANIFEST_TYPE)
+    documents = list(images.values())
+    sent += publish(documents, top, blobs, destination, tags=wanted, fresh=sent > 0, concurrency=concurrency)
+    journal.close(top.content, top.media_type)
     return PushedImage(
-        image=f"{destination.name}@{documents.digest}",
-        digest=documents.digest,
+        image=f"{destination.name}@{top.digest}",
+        digest=top.digest,
+        platforms={platform: image.digest for platform, image in images.items()},
         tags=wanted,
         size_bytes=sum(layer.descriptor.size_bytes for layer in moved),
         layers=tuple(map(_pushed, _titles(plan), moved)),
         snapshot=plan.snapshot,
-        content_key=_content_key(contents, plan, base),
+        content_key=_content_key(plan, own),
         bytes_read=sum(layer.bytes_read for layer in moved),
         bytes_uploaded=sent + journal.bytes_sent,
         bytes_reused=sum(layer.descriptor.size_bytes for layer in moved if layer.reused),
@@ -146,76 +134,35 @@ def push(
     )
 
 
-def _publish(
-    documents: ImageDocuments,
-    destination: Destination,
-    tags: Sequence[str],
-    layers: Sequence[Digest],
-    *,
-    fresh: bool,
-    concurrency: int,
-) -> int:
-    """Write config and manifest where they are missing, and read both back, before a tag names them.
-
-    Args:
-        documents: What to write.
-        destination: Where to.
-        tags: To set at the end.
-        layers: All of the image.
-        fresh: Whether a layer was sent. Each one is looked up again after the manifest was taken, unless nothing at all
-            was new: then every one has just been looked up.
-        concurrency: Look-ups at once.
-
-    Returns:
-        Bytes sent.
-
-    Raises:
-        DistributionError: The registry does not keep what it took.
-    """
-    sent = 0
-    config = Digest.of(documents.config)
-    if not destination.has_blob(config):
-        destination.write_blob(Content(documents.config), config)
-        sent += len(documents.config)
-    if not _is_at(destination, str(documents.digest), documents.digest):
-        destination.write_manifest(documents.manifest, MANIFEST_TYPE, [])
-        sent += len(documents.manifest)
-        if not _is_at(destination, str(documents.digest), documents.digest):
-            raise DistributionError(
-                f"{destination.name} took the manifest {documents.digest}, but does not give it back",
-                hint="The registry rewrites or drops manifests; no tag names the image.",
-            )
-    if sent or fresh:
-        _confirm(destination, [config, *layers], concurrency)
-    missing = [tag for tag in tags if not _is_at(destination, tag, documents.digest)]
-    if missing:
-        destination.write_manifest(documents.manifest, MANIFEST_TYPE, missing)
-    return sent + len(documents.manifest) * len(missing)
-
-
-def _confirm(destination: Destination, blobs: Sequence[Digest], concurrency: int) -> None:
-    """Look every blob of an image up."""
-    found = run_jobs([partial(destination.has_blob, blob) for blob in blobs], concurrency, threading.Event())
-    if lost := [blob for blob, is_there in zip(blobs, found, strict=True) if not is_there]:
-        raise DistributionError(
-            f"{destination.name} took the image, but does not have {lost[0]} of it any more",
-            hint="No tag names the image. Something removes blobs while they are pushed; run it again.",
+def _build_images(plan: ImagePlan, own: Sequence[MovedLayer]) -> dict[Platform, ImageDocuments]:
+    """Each platform's config and manifest, over the same layers of the model."""
+    layers = [layer.descriptor for layer in own]
+    titles = [planned.layer.title for planned in plan.layers]
+    return {
+        one.platform: build_documents(
+            layers, titles, platform=one.platform, base=one.base.image if one.base is not None else None
         )
+        for one in plan.platforms
+    }
 
 
-def _is_at(destination: Destination, reference: str, digest: Digest) -> bool:
-    stored = destination.find_manifest(reference)
-    return stored is not None and stored.digest == digest
+def _top(images: Mapping[Platform, ImageDocuments]) -> Top:
+    manifests = {platform: image.manifest for platform, image in images.items()}
+    if len(manifests) == 1:
+        [manifest] = manifests.values()
+        return Top(manifest, MANIFEST_TYPE)
+    return Top(build_index(manifests), INDEX_TYPE)
 
 
-def _content_key(contents: Sequence[FileContent], plan: ImagePlan, base: BaseImage | None) -> str:
-    return compute_content_key(contents, platform=plan.platform, base_digest=base.digest if base is not None else None)
+def _content_key(plan: ImagePlan, own: Sequence[MovedLayer]) -> str:
+    contents = [content for layer in own for content in layer.contents]
+    bases = {one.platform: one.base.image.digest if one.base is not None else None for one in plan.platforms}
+    return compute_image_key(contents, bases)
 
 
 def _titles(plan: ImagePlan) -> list[str]:
     """One for each layer of the image, the base's first."""
-    base = [plan.base.title] * len(plan.base.image.layers) if plan.base is not None else []
-    return [*base, *(planned.layer.title for planned in plan.layers)]
+    return [*(layer.title for layer in plan.base_layers), *(planned.layer.title for planned in plan.layers)]
 
 
 def _pushed(title: str, layer: MovedLayer) -> PushedLayer:

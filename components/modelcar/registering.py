@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import StoredManifest
 from modelcar.distribution.repository import Repository
 from modelcar.errors import ImageNotFound, InvalidReference
+from modelcar.image.index import compute_image_key, parse_index
 from modelcar.image.layer import FileContent
 from modelcar.image.manifest import (
     BASE_DIGEST_ANNOTATION,
     Descriptor,
-    compute_content_key,
     layer_contents,
     parse_config_digest,
     parse_layers,
@@ -29,9 +30,9 @@ class StoredImage:
 
     Attributes:
         image: With its digest, without a tag.
-        digest: Of the manifest.
+        digest: Of the manifest, or of the index.
         content_key: What the image is; None for an image that this package did not make.
-        layers: Bottom first, the base's included.
+        layers: Bottom first, the base's included; those that several platforms share once.
     """
 
     image: ImageReference
@@ -113,23 +114,49 @@ def look_up(image: str, access: Access) -> StoredImage:
     stored = repository.find_manifest(str(reference.digest))
     if stored is None:
         raise ImageNotFound(f"{reference} is not there", hint="Push it first, or check the digest.")
+    images = _images(repository, stored)
+    layers = {layer.digest: layer for image in images for layer in parse_layers(image.content)}
     return StoredImage(
         reference.at(reference.digest),
         reference.digest,
-        _read_content_key(repository, stored),
-        tuple(parse_layers(stored.content)),
+        _read_content_key(repository, images),
+        tuple(layers.values()) if len(images) > 1 else parse_layers(stored.content),
     )
 
 
-def _read_content_key(repository: Repository, stored: StoredManifest) -> str | None:
+def _images(repository: Repository, stored: StoredManifest) -> list[StoredManifest]:
+    """The image itself, or those of an index.
+
+    Raises:
+        ImageNotFound: The index names one that is not there.
+    """
+    images = [stored]
+    if below := parse_index(stored.content, stored.media_type):
+        images = []
+        for digest in below:
+            image = repository.find_manifest(str(digest))
+            if image is None:
+                raise ImageNotFound(
+                    f"{repository.name}@{stored.digest} is an index, and {digest} of it is not there",
+                    hint="Push it again, or check what removes images there.",
+                )
+            images.append(image)
+    return images
+
+
+def _read_content_key(repository: Repository, images: Sequence[StoredManifest]) -> str | None:
     """What the image is, from its own documents; None for an image that this package did not make."""
-    contents = _own_contents(stored.content)
-    if not contents:
-        return None
-    config = json.loads(repository.read_blob(parse_config_digest(stored.content)))
-    base = (json.loads(stored.content).get("annotations") or {}).get(BASE_DIGEST_ANNOTATION)
-    platform = Platform(config["os"], config["architecture"], config.get("variant"))
-    return compute_content_key(contents, platform=platform, base_digest=Digest.parse(base) if base else None)
+    bases: dict[Platform, Digest | None] = {}
+    contents: list[FileContent] = []
+    for image in images:
+        contents = _own_contents(image.content)
+        if not contents:
+            return None
+        config = json.loads(repository.read_blob(parse_config_digest(image.content)))
+        base = (json.loads(image.content).get("annotations") or {}).get(BASE_DIGEST_ANNOTATION)
+        platform = Platform(config["os"], config["architecture"], config.get("variant"))
+        bases[platform] = Digest.parse(base) if base else None
+    return compute_image_key(contents, bases)
 
 
 def _own_contents(manifest: bytes) -> list[FileContent]:

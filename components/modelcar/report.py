@@ -17,6 +17,7 @@ def describe_push(image: PushedImage) -> dict[str, Any]:
     return {
         "image": image.image,
         "digest": str(image.digest),
+        "platforms": {str(platform): str(digest) for platform, digest in image.platforms.items()},
         "tags": list(image.tags),
         "size_bytes": image.size_bytes,
         "layers": [
@@ -43,8 +44,8 @@ def describe_plan(build: Build) -> dict[str, Any]:
     return {
         "source": {"uri": snapshot.uri, "revision": snapshot.revision, "commit_hash": snapshot.commit_hash},
         "destination": build.destination.name,
-        "platform": str(plan.platform),
-        "base_image": str(plan.base.reference) if plan.base is not None else None,
+        "platforms": [str(one.platform) for one in plan.platforms],
+        "base_image": str(base.reference) if (base := plan.platforms[0].base) is not None else None,
         "size_bytes": plan.size_bytes,
         "reused_bytes": plan.reused_bytes,
         "layers": [

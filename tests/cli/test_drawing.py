@@ -17,7 +17,7 @@ from modelcar.drawing import draw_plan, draw_promotion, draw_push, draw_registra
 from modelcar.image.layer import LayerPlan
 from modelcar.image.manifest import Descriptor
 from modelcar.model_registry.registration import RegisteredVersion
-from modelcar.plan import ImagePlan, PlannedLayer
+from modelcar.plan import ImagePlan, PlannedLayer, PlatformBase
 from modelcar.promotion import Promotion
 from modelcar.push import PushedImage, PushedLayer
 from modelcar.reference import Digest, Platform
@@ -46,6 +46,7 @@ def pushed(*, reused: bool = False) -> PushedImage:
     return PushedImage(
         image=f"quay.io/acme/chat@{DIGEST}",
         digest=DIGEST,
+        platforms={Platform("linux", "amd64"): DIGEST},
         tags=("v1", "modelcar-ab"),
         size_bytes=40 * MIB,
         layers=layers,
@@ -68,7 +69,7 @@ def promotion(*, again: bool = False) -> Promotion:
 
 
 def plan(*layers: PlannedLayer) -> Build:
-    image = ImagePlan(SNAPSHOT, Platform("linux", "amd64"), None, layers)
+    image = ImagePlan(SNAPSHOT, (PlatformBase(Platform("linux", "amd64"), None),), layers)
     request, source = cast(Any, None), cast(Any, None)  # neither is drawn
     return Build(request, source, Layout(Path("/nowhere/chat")), image)
 

@@ -34,7 +34,7 @@ def push_image(place: Place) -> str:
         source=spec.model.source,
         destination=spec.image.repository.tagged(spec.image.tag),
         base_image=spec.image.base_image,
-        platform=spec.image.platform,
+        platforms=spec.image.platforms,
     )
     return execute(prepare(request, Access(plain_http=True))).image
 

@@ -23,7 +23,9 @@ def test_a_plan_says_what_would_move(tmp_path: Path) -> None:
     model.mkdir()
     write_demo_model(model)
     (model / "model.gguf").write_bytes(b"GGUF")
-    request = BuildRequest(model.as_uri(), LayoutReference(tmp_path / "layout", "1"), None, Platform("linux", "amd64"))
+    request = BuildRequest(
+        model.as_uri(), LayoutReference(tmp_path / "layout", "1"), None, (Platform("linux", "amd64"),)
+    )
     drawn = read(render_plan(describe_plan(prepare(request, Access()))))
 
     assert drawn.all("h1")[0].text == "Plan"

@@ -20,7 +20,7 @@ from modelcar.lineage import Provenance, compute_promotion_key
 from modelcar.model_registry.registration import RegisteredVersion
 from modelcar.promotion import plan_promotion
 from modelcar.push import PushedImage
-from modelcar.reference import Digest
+from modelcar.reference import Digest, Platform
 from modelcar.snapshot import ModelSnapshot
 from modelcar.spec import PromotionSpec, parse_spec
 from promotion.place import Place
@@ -41,6 +41,7 @@ DIGEST = Digest("a" * 64)
 IMAGE = PushedImage(
     image=f"registry.example/models/name@{DIGEST}",
     digest=DIGEST,
+    platforms={Platform("linux", "amd64"): DIGEST},
     tags=("latest",),
     size_bytes=1,
     layers=(),

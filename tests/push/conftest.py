@@ -17,7 +17,7 @@ from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
 from modelcar.distribution.repository import Repository
-from modelcar.plan import make_plan
+from modelcar.plan import PlatformBase, make_plan
 from modelcar.progress import Progress
 from modelcar.push import PushedImage, push
 from modelcar.reference import Digest, Platform
@@ -77,11 +77,14 @@ def push_files() -> PushFiles:
         previous: Sequence[str] = ("v1",),
         base: FetchedBase | None = None,
         platform: Platform = AMD64,
+        platforms: Sequence[PlatformBase] = (),
         progress: Progress | None = None,
         concurrency: int = 4,
         allow_pickle: Sequence[str] = (),
     ) -> PushedImage:
-        plan = make_plan(source.snapshot(), destination, platform=platform, base=base, previous=previous)
+        plan = make_plan(
+            source.snapshot(), destination, platforms=platforms or [PlatformBase(platform, base)], previous=previous
+        )
         return push(
             plan,
             source,

@@ -18,7 +18,7 @@ from modelcar.errors import ContentMismatch, DistributionError, SourceError, Uns
 from modelcar.image.packing import SMALL_FILE_BYTES
 from modelcar.journal import EMPTY_CONFIG, Journal
 from modelcar.mover import Mover
-from modelcar.plan import make_plan
+from modelcar.plan import PlatformBase, make_plan
 from modelcar.progress import Silence
 from modelcar.push import PushedImage
 from modelcar.reference import Digest, Platform
@@ -193,7 +193,7 @@ def test_a_source_that_is_down_is_told_as_itself_after_eight_attempts(running: R
 
 def mover_of(running: Running, source: Files) -> Mover:
     destination = running.repository()
-    plan = make_plan(source.snapshot(), destination, platform=AMD64, base=None, previous=())
+    plan = make_plan(source.snapshot(), destination, platforms=[PlatformBase(AMD64, None)], previous=())
     return Mover(
         plan, source, destination, ModelCheck(plan.snapshot), journal=Journal(destination, plan), progress=Silence()
     )

@@ -271,7 +271,7 @@ def test_without_reuse_a_journal_is_not_read(running: Running, tmp_path: Path) -
     destination = ImageReference(running.address, "team/model", "v1")
     for reuse, asked in ((True, 1), (False, 0)):
         running.recorder.clear()
-        prepare(BuildRequest(model.as_uri(), destination, None, Platform("linux", "amd64"), reuse=reuse), Access())
+        prepare(BuildRequest(model.as_uri(), destination, None, (Platform("linux", "amd64"),), reuse=reuse), Access())
         assert len(running.recorder.seen("GET", JOURNAL)) == asked
 
 

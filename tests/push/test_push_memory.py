@@ -23,7 +23,7 @@ from modelcar.build import BuildRequest, execute, prepare
 from modelcar.distribution.client import Access
 from modelcar.reference import ImageReference, Platform
 source, registry = sys.argv[1:]
-request = BuildRequest(source, ImageReference(registry, "team/model", "v1"), None, Platform("linux", "amd64"))
+request = BuildRequest(source, ImageReference(registry, "team/model", "v1"), None, (Platform("linux", "amd64"),))
 pushed = execute(prepare(request, Access()), concurrency=4)
 # Not ru_maxrss: that begins with the memory of the process which started this one.
 peak_bytes = 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -13,7 +13,7 @@ from modelcar.distribution.destination import Destination
 from modelcar.distribution.repository import Repository
 from modelcar.errors import ContentMismatch, DistributionError
 from modelcar.image.manifest import MANIFEST_TYPE
-from modelcar.plan import make_plan
+from modelcar.plan import PlatformBase, make_plan
 from modelcar.push import PushedImage
 from modelcar.reference import Platform
 from modelcar.snapshot import ModelFile, ModelSnapshot
@@ -173,7 +173,10 @@ def test_a_plan_tells_what_will_be_reused_and_moves_nothing(running: Running, pu
     source, repository = Files(model(**{SHARD: shard(5 * MIB, seed=9)})), running.repository()
     running.recorder.clear()
     plan = make_plan(
-        source.snapshot(), repository, platform=Platform("linux", "amd64"), base=None, previous=["v1", "latest"]
+        source.snapshot(),
+        repository,
+        platforms=[PlatformBase(Platform("linux", "amd64"), None)],
+        previous=["v1", "latest"],
     )
     assert [planned.reusable for planned in plan.layers] == [False, True, True, False, True]
     assert plan.size_bytes - plan.reused_bytes < 6 * MIB
@@ -185,7 +188,9 @@ def test_a_model_of_too_many_files_is_refused_before_anything_moves(running: Run
     files = tuple(ModelFile(f"{number:0200}.json", 1) for number in range(13_000))
     snapshot = ModelSnapshot("memory:///model", None, None, files)
     with pytest.raises(DistributionError, match=r"the manifest has \d{7} bytes, and registries take 4194304"):
-        make_plan(snapshot, running.repository(), platform=Platform("linux", "amd64"), base=None, previous=["v1"])
+        make_plan(
+            snapshot, running.repository(), platforms=[PlatformBase(Platform("linux", "amd64"), None)], previous=["v1"]
+        )
 
 
 @pytest.mark.real

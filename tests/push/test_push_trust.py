@@ -61,7 +61,7 @@ def test_without_reuse_every_layer_is_read_and_sent(running: Running, tmp_path: 
         source=(tmp_path / "model").as_uri(),
         destination=ImageReference.parse(f"{running.address}/team/model:v1"),
         base_image=None,
-        platform=Platform("linux", "amd64"),
+        platforms=(Platform("linux", "amd64"),),
         reuse=reuse,
     )
     first = execute(prepare(request, Access()))

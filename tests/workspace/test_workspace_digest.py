@@ -39,7 +39,7 @@ numbers = itertools.count()
 def digest(source: str, layouts: Path, **chosen: list[str]) -> str:
     destination = LayoutReference(layouts / str(next(numbers)), "1")
     wanted = {name: tuple(values) for name, values in chosen.items()}
-    request = BuildRequest(source, destination, None, Platform("linux", "amd64"), **wanted)  # type: ignore[arg-type]
+    request = BuildRequest(source, destination, None, (Platform("linux", "amd64"),), **wanted)  # type: ignore[arg-type]
     return str(execute(prepare(request, Access())).digest)
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -67,15 +67,20 @@ class Layout:
                     self._replace(self._directory / "oci-layout", [json.dumps(_VERSION).encode()])
 
     def find_manifest(self, reference: str) -> StoredManifest | None:
-        """The manifest that `index.json` names by this tag or digest.
+        """The manifest that `index.json` names by this tag or digest, or that an index which it names names by digest.
 
         Raises:
             DistributionError: The index makes no sense, or names what is not there.
             ContentMismatch: The file does not have the digest that it is named by.
         """
-        for entry in self._read_index()["manifests"]:
+        entries = self._read_index()["manifests"]
+        for entry in entries:
             if reference in (entry["digest"], (entry.get("annotations") or {}).get(REF_NAME)):
                 return StoredManifest(self._read(entry["digest"]), entry["mediaType"], Digest.parse(entry["digest"]))
+        for index in (entry["digest"] for entry in entries if entry["mediaType"] == _INDEX_TYPE):
+            for digest, media_type in _images_of(self._read(index)):
+                if reference == digest:
+                    return StoredManifest(self._read(digest), media_type, Digest.parse(digest))
         return None
 
     def has_blob(self, digest: Digest) -> bool:
@@ -106,12 +111,17 @@ class Layout:
         return retry(lambda: self._store(stream, None))
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
-        """Store a manifest and name it in `index.json`: once for each tag, or once without one."""
+        """Store a manifest and name it in `index.json`: once for each tag, or once without one.
+
+        Manifests without a tag that an index names are found through it from then on: tools that are asked for the
+        image of a layout without a tag want to find one.
+        """
         digest = Digest.of(content)
         self.write_blob(Content(content), digest)
+        below = {below for below, _ in _images_of(content)} if media_type == _INDEX_TYPE else set()
         with self._writing(), self._locked():
             index = self._read_index()
-            index["manifests"] = [entry for entry in index["manifests"] if not _names(entry, digest, tags)]
+            index["manifests"] = [entry for entry in index["manifests"] if not _names(entry, digest, tags, below)]
             entry = {"mediaType": media_type, "digest": str(digest), "size": len(content)}
             index["manifests"] += [{**entry, "annotations": {REF_NAME: tag}} for tag in tags] or [entry]
             self._replace(self._directory / "index.json", [json.dumps(index, indent=2).encode()])
@@ -267,7 +277,16 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
     os.fsync(file)
 
 
-def _names(entry: dict[str, Any], digest: Digest, tags: Sequence[str]) -> bool:
-    """Whether an index entry is replaced by a new one: it has one of the tags, or is this manifest without a tag."""
+def _names(entry: dict[str, Any], digest: Digest, tags: Sequence[str], below: Set[str]) -> bool:
+    """Whether an entry is replaced by a new one: it has one of the tags, or without a tag is this manifest or below."""
     tag = (entry.get("annotations") or {}).get(REF_NAME)
-    return tag in tags if tag is not None else entry["digest"] == str(digest)
+    return tag in tags if tag is not None else entry["digest"] in {str(digest), *below}
+
+
+def _images_of(index: bytes) -> list[tuple[str, str]]:
+    """Digest and media type of what an index names; nothing when it makes no sense."""
+    try:
+        images = [(entry["digest"], entry["mediaType"]) for entry in json.loads(index)["manifests"]]
+        return [(str(Digest.parse(digest)), str(media_type)) for digest, media_type in images]
+    except (ValueError, KeyError, TypeError, InvalidReference, RecursionError):
+        return []

@@ -132,7 +132,7 @@ def parse_base(name: str, manifest: bytes, config: bytes) -> BaseImage:
 def layer_descriptor(digest: Digest, size_bytes: int, contents: Iterable[FileContent]) -> Descriptor:
     """Describe one of our layers, with what the next push needs to know of it."""
     files = [[c.path, c.size_bytes, c.sha256.hex, c.git_blob_id, *([True] if c.is_pickle else [])] for c in contents]
-    annotations = {FORMAT_ANNOTATION: LAYER_FORMAT_VERSION, FILES_ANNOTATION: _json(files).decode()}
+    annotations = {FORMAT_ANNOTATION: LAYER_FORMAT_VERSION, FILES_ANNOTATION: format_document(files).decode()}
     return Descriptor(LAYER_TYPE, digest, size_bytes, annotations)
 
 
@@ -199,7 +199,7 @@ def build_documents(
         },
         "history": [*_base_history(base), *ours],
     }
-    config_bytes = _json(config)
+    config_bytes = format_document(config)
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -207,7 +207,7 @@ def build_documents(
         "layers": [layer.to_json() for layer in (*base_layers, *layers)],
         **({"annotations": {BASE_DIGEST_ANNOTATION: str(base.digest)}} if base is not None else {}),
     }
-    return ImageDocuments(config_bytes, _json(manifest))
+    return ImageDocuments(config_bytes, format_document(manifest))
 
 
 def compute_content_key(contents: Iterable[FileContent], *, platform: Platform, base_digest: Digest | None) -> str:
@@ -218,7 +218,7 @@ def compute_content_key(contents: Iterable[FileContent], *, platform: Platform, 
         "platform": str(platform),
         "format": LAYER_FORMAT_VERSION,
     }
-    return hashlib.sha256(_json(key)).hexdigest()
+    return hashlib.sha256(format_document(key)).hexdigest()
 
 
 def _content(path: str, size_bytes: int, sha256_hex: str, git_blob_id: str | None, *pickle: Any) -> FileContent:
@@ -262,6 +262,6 @@ def _as_oci_layer(name: str, layer: Descriptor) -> Descriptor:
     return Descriptor(media_type, layer.digest, layer.size_bytes, layer.annotations)
 
 
-def _json(value: Any) -> bytes:
-    """The same bytes for the same value, everywhere."""
+def format_document(value: Any) -> bytes:
+    """Write JSON: the same bytes for the same value, everywhere."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -27,7 +27,7 @@ def render_plan(plan: Mapping[str, Any], more: Mapping[str, str | None] | None =
         "Source": blocks.code(f"{source['uri']}{commit}"),
         "Goes to": blocks.code(plan["destination"]),
         "Base image": blocks.code(plan["base_image"] or "scratch"),
-        "Platform": plan["platform"],
+        "Platform": ", ".join(plan["platforms"]),
         **(more or {}),
     }
     sentence = (

@@ -78,6 +78,12 @@ FIELDS = (
     ),
     Field("image.platform", "Stated in the image, whatever machine builds it", Platform.parse, default="linux/amd64"),
     Field(
+        "image.platforms",
+        "Several platforms, in place of platform: one set of model layers, under an index",
+        Platform.parse,
+        shape="list",
+    ),
+    Field(
         "modelRegistry.url",
         "Where the Kubeflow Model Registry listens",
         values.read_http_url,

@@ -48,13 +48,13 @@ class ImageSpec:
         repository: Without tag and digest.
         tag: The friendly tag, which moves.
         base_image: With a tag, a digest or both; None for scratch.
-        platform: Stated, whatever the host is.
+        platforms: Stated, whatever the host is; at least one, sorted, none twice.
     """
 
     repository: ImageReference
     tag: str
     base_image: ImageReference | None
-    platform: Platform
+    platforms: tuple[Platform, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +255,10 @@ def _build(values: Mapping[str, Any], wanted: Set[str]) -> dict[str, Any]:
     model_format = sections.pop("modelRegistry.modelFormat", None)
     if "modelRegistry" in sections:
         sections["modelRegistry"]["model_format"] = ModelFormat(**model_format) if model_format else None
+    if "image" in wanted & sections.keys():
+        image = sections["image"]
+        alone, several = image.pop("platform"), image.pop("platforms")
+        image["platforms"] = tuple(sorted(set(several), key=str)) or (alone,)
     root = sections.pop("", {})
     return {attribute_of(key): _TYPES[key](**section) for key, section in sections.items() if key in wanted} | root
 

@@ -59,6 +59,8 @@ class _Reading:
         self._check_revision("model.source", "model.revision")
         self._check_revision("training.data", "training.dataRevision")
         self._check_trainer()
+        if {"image.platform", "image.platforms"} <= self._written:
+            self._fault("image.platforms", "image.platform names one, too; keep one of the two keys")
 
     def _read_beside(self) -> None:
         if "model.source" in self._beside:

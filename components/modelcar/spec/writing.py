@@ -23,9 +23,7 @@ def format_spec(spec: PromotionSpec) -> str:
     """
     root: dict[str, Any] = {}
     for field in FIELDS:
-        value = field.only or _find(spec, field.key)
-        if field.key == "image.baseImage" and value is None:
-            value = SCRATCH
+        value = field.only or _value(spec, field.key)
         if value is None or (field.shape != "string" and not value):
             continue
         place = root
@@ -33,6 +31,19 @@ def format_spec(spec: PromotionSpec) -> str:
             place = place.setdefault(name, {})
         place[field.name] = _plain(value)
     return json.dumps(root, ensure_ascii=False)
+
+
+def _value(spec: PromotionSpec, key: str) -> Any:
+    """What a key says, where a dataclass has it in another form; None for what is not to be written."""
+    platforms = spec.image.platforms
+    match key:
+        case "image.platform":
+            return platforms[0] if len(platforms) == 1 else None
+        case "image.platforms":
+            return platforms if len(platforms) > 1 else None
+        case "image.baseImage" if spec.image.base_image is None:
+            return SCRATCH
+    return _find(spec, key)
 
 
 def _find(spec: PromotionSpec, key: str) -> Any:

@@ -67,7 +67,7 @@ def build_and_push(
         allow_pickle=model.allow_pickle,
         destination=wanted.repository.tagged(wanted.tag),
         base_image=wanted.base_image,
-        platform=wanted.platform,
+        platforms=wanted.platforms,
         previous=serving_digest(wanted.repository, serving),
     )
     build = prepare(request, make_access(CONCURRENCY + 4))
