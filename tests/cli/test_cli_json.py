@@ -15,6 +15,7 @@ from modelcar_sandbox.git_tree import MANIFEST
 PUSH_KEYS = [
     "image",
     "digest",
+    "platforms",
     "tags",
     "size_bytes",
     "layers",
@@ -51,6 +52,7 @@ def test_push_prints_one_object(modelcar: Run, place: Fill, services: Services) 
     assert list(pushed) == PUSH_KEYS
     assert [list(layer) for layer in pushed["layers"]] == [["digest", "size_bytes", "files", "reused"]] * 5
     assert pushed["image"] == place("{registry}/json/push@") + pushed["digest"]
+    assert pushed["platforms"] == {"linux/amd64": pushed["digest"]}
     assert pushed["tags"] == [f"modelcar-{pushed['digest'].removeprefix('sha256:')}", "v1"]
     assert pushed["source"] == {"uri": HUB, "commit_hash": commit(services)}
     assert pushed["size_bytes"] == sum(layer["size_bytes"] for layer in pushed["layers"])
@@ -67,7 +69,7 @@ def test_plan_prints_one_object_and_moves_nothing(modelcar: Run, place: Fill, se
     assert list(read(ran.stdout)) == [
         "source",
         "destination",
-        "platform",
+        "platforms",
         "base_image",
         "size_bytes",
         "reused_bytes",
