@@ -50,9 +50,17 @@ check: $(VENV)/.dev ## Format, lint and type-check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev ## Time a push beside the ingest limit of a registry (docker-registry), and pipelines beside commands
+bench: $(VENV)/.dev .venv-peers/.peers ## Time pushes beside a registry's ingest limit (docker-registry) and beside other tools, half an hour
 	$(BIN)/python benchmarks/push.py
+	$(BIN)/python benchmarks/sources.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/pipelines.py
+
+# Other tools, each at its newest, in a venv of their own; a benchmark leaves out what is not there.
+.venv-peers/.peers:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none is on PATH."; exit 1; }
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/pip install -q --disable-pip-version-check olot oras && touch $@ || echo "olot and oras cannot be installed; going on without."
 
 # A step image that a cluster uses has a name there: `make IMAGE=quay.io/team/modelcar-python:0.1.0 image`.
 TARGET ?= step
