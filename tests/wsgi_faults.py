@@ -60,6 +60,7 @@ class Fault:
         body: Of the answer.
         drain: Read the rest of the request before answering. False answers at once and closes the connection, as
             servers do that do not want the rest of a large body.
+        longer_than: Only requests are hit that state a longer body; None hits all.
     """
 
     kind: Literal["answer", "cut_request", "cut_answer"]
@@ -73,6 +74,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     drain: bool = True
+    longer_than: int | None = None
 
     @classmethod
     def answer(
@@ -87,10 +89,11 @@ class Fault:
         nth: int = 1,
         times: int = 1,
         drain: bool = True,
+        longer_than: int | None = None,
     ) -> Self:
         """Answer `status` in the application's place, when `after_body_bytes` of the request's body have been read."""
         made = cls("answer", method, path, after_body_bytes, nth, times, status=status, headers=headers or {})
-        return replace(made, body=body, drain=drain)
+        return replace(made, body=body, drain=drain, longer_than=longer_than)
 
     @classmethod
     def cut_request(
@@ -111,6 +114,8 @@ class Fault:
 
     def matches(self, environ: WSGIEnvironment) -> bool:
         """Whether the request is of the kind to count."""
+        if self.longer_than is not None and int(environ.get("CONTENT_LENGTH") or 0) <= self.longer_than:
+            return False
         return environ["REQUEST_METHOD"] == self.method and bool(re.search(self.path, environ.get("PATH_INFO", "")))
 
 

@@ -17,22 +17,39 @@ import requests
 
 from modelcar.distribution.auth import Authorizer
 from modelcar.distribution.credentials import find_credentials
+from modelcar.distribution.ladder import Ladder
+from modelcar.distribution.registries import find_registry
 from modelcar.distribution.transport import describe_tls_error, is_unknown_host, new_session, speaks_no_tls
 from modelcar.errors import DistributionError, ImageNotFound, RegistryAccessDenied
 from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS
 from modelcar.wire import PORTS, find_reason, host_of, origin_of, read_delay
 
-CONNECT_TIMEOUT_S = 15.0
-ANSWER_TIMEOUT_S = 60.0
-SEND_TIMEOUT_S = 300.0
-"""urllib3 keeps the connect timeout on the socket while a body is sent, so an upload needs a long one."""
-COMMIT_TIMEOUT_S = 1800.0
-"""Registries hash, move or copy a blob before they answer the last request of its upload."""
+MAX_ANSWER_BYTES = 1 << 18
+"""What is read of an answer that is no content: errors, tokens."""
 
+_LIMIT_HINT = "A proxy before the registry limits what one request may carry; its administrator can allow more."
 _TRANSIENT = frozenset({408, 425, 429})
 _NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 """Registries that answer under another name than images are called by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a registry may be silent, in seconds.
+
+    Attributes:
+        connect_s: Until it takes a connection.
+        answer_s: Until it answers, and between two blocks of an answer.
+        send_s: Between two blocks of a body that it is sent: urllib3 keeps the timeout for connecting on the socket
+            meanwhile, so that an upload needs a long one.
+        commit_s: Until it answers an upload: registries hash, move or copy a blob before they do.
+    """
+
+    connect_s: float = 15.0
+    answer_s: float = 60.0
+    send_s: float = 300.0
+    commit_s: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +61,14 @@ class Access:
         ca_file: PEM certificates, trusted beside the system's.
         plain_http: Registries without TLS are meant to be spoken to as well. On loopback they are in any case.
         connections: How many may be open at once to one registry.
+        timeouts: How long it may be silent.
     """
 
     authfile: Path | None = None
     ca_file: Path | None = None
     plain_http: bool = False
     connections: int = 8
+    timeouts: Timeouts = Timeouts()
 
 
 class Registry:
@@ -57,6 +76,8 @@ class Registry:
 
     Attributes:
         host: Host with optional port.
+        timeouts: How long it may be silent.
+        ladder: In which ways it takes blobs, as far as is known.
     """
 
     def __init__(self, host: str, repository: str, access: Access) -> None:
@@ -70,7 +91,8 @@ class Registry:
         Raises:
             InvalidInput: The auth file or the CA file cannot be used.
         """
-        self.host = host
+        self.host, self.timeouts = host, access.timeouts
+        self.ladder = Ladder(find_registry(host))
         self._session = new_session(access.ca_file, access.connections)
         self._base = self._find_base(access)
         self._admitted = self._has_answered = False
@@ -89,7 +111,7 @@ class Registry:
         scope: str,
         headers: Mapping[str, str] | None = None,
         data: Any = None,
-        timeout_s: float = ANSWER_TIMEOUT_S,
+        timeout_s: float | None = None,
         stream: bool = False,
     ) -> requests.Response:
         """Send one request; a 401 is answered once by asking again.
@@ -99,8 +121,9 @@ class Registry:
             path: `/v2/…`, or a whole URL that the registry gave. To another host no credentials go.
             scope: `repository:NAME:ACTIONS`.
             headers: Besides `Authorization`.
-            data: Bytes, or something with `__iter__` and `__len__` that can be iterated once per request.
-            timeout_s: For the answer to begin; the body may take longer.
+            data: Bytes, or something that can be iterated once per request, and has `__len__` where its length is to
+                be stated.
+            timeout_s: For the answer to begin, if it may take longer than most; the body may take longer still.
             stream: Leave the answer's body unread; the caller closes it.
 
         Returns:
@@ -118,7 +141,10 @@ class Registry:
                 url,
                 headers={**(headers or {}), **authorization},
                 data=data,
-                timeout=(SEND_TIMEOUT_S if data else CONNECT_TIMEOUT_S, timeout_s),
+                timeout=(
+                    self.timeouts.send_s if data else self.timeouts.connect_s,
+                    timeout_s if timeout_s is not None else self.timeouts.answer_s,
+                ),
                 stream=stream,
             )
             self._has_answered |= ours
@@ -156,9 +182,13 @@ class Registry:
             if code is None:  # a registry names its reason in the body
                 hint = f"{self.host} may be no OCI registry; check host, port and repository."
             return ImageNotFound(told, status=status, code=code, hint=hint)
-        retryable = status in _TRANSIENT or status >= 500
         return DistributionError(
-            told, status=status, code=code, retryable=retryable, retry_after_s=read_delay(response.headers)
+            told,
+            status=status,
+            code=code,
+            hint=_LIMIT_HINT if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None,
+            retryable=status in _TRANSIENT or status >= 500,
+            retry_after_s=read_delay(response.headers),
         )
 
     @property
@@ -171,7 +201,7 @@ class Registry:
         self._session.close()
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
-        options.setdefault("timeout", (CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S))
+        options.setdefault("timeout", (self.timeouts.connect_s, self.timeouts.answer_s))
         options.setdefault("allow_redirects", method in ("GET", "HEAD"))
         try:
             return self._session.request(
@@ -209,7 +239,7 @@ class Registry:
         if not (access.plain_http or _is_loopback(host)):
             return tls
         try:
-            self._send("HEAD", f"{tls}v2/", timeout=CONNECT_TIMEOUT_S)
+            self._send("HEAD", f"{tls}v2/", timeout=self.timeouts.connect_s)
         except DistributionError as error:
             return plain if speaks_no_tls(error) else tls
         return tls

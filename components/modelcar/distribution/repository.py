@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
@@ -12,6 +14,7 @@ import requests
 
 from modelcar.distribution.client import Registry
 from modelcar.distribution.destination import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, StoredManifest, check_manifest_size
+from modelcar.distribution.transfer import Transfer
 from modelcar.distribution.upload import (
     Blob,
     BlobStream,
@@ -20,8 +23,6 @@ from modelcar.distribution.upload import (
     mount_blob,
     push_scope,
     start_upload,
-    upload_known,
-    upload_stream,
 )
 from modelcar.errors import ContentMismatch, DistributionError, RegistryAccessDenied
 from modelcar.reference import Digest
@@ -39,22 +40,37 @@ class Repository:
         name: `registry/repository`.
     """
 
-    def __init__(self, registry: Registry, repository: str, *, pull_only: bool = False) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        repository: str,
+        *,
+        pull_only: bool = False,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Bind the two together; nothing is sent.
 
         Args:
             registry: May serve other repositories too.
             repository: Path below the registry.
             pull_only: Ask for no right to push, as for a base image.
+            wait: Called with the seconds between two attempts; may raise to end them.
         """
+        self._wait = wait
         self.name = f"{registry.host}/{repository}"
         self._registry, self._repository = registry, repository
         self._scope = f"repository:{repository}:pull" if pull_only else push_scope(repository)
 
+    def waiting_by(self, wait: Callable[[float], None]) -> Repository:
+        """The same repository, where `wait` is called with the seconds between two attempts."""
+        other = copy(self)
+        other._wait = wait
+        return other
+
     def check_access(self) -> None:
         """Open an upload and give it back: the only question that a registry answers truly."""
-        location = self._retry(lambda: start_upload(self._registry, self._repository))
-        cancel_upload(self._registry, self._repository, location)
+        session = self._retry(lambda: start_upload(self._registry, self._repository))
+        cancel_upload(self._registry, self._repository, session.location)
 
     def find_manifest(self, reference: str, accept: Sequence[str] = ()) -> StoredManifest | None:
         """The manifest by tag or digest.
@@ -99,19 +115,29 @@ class Repository:
         return content
 
     @contextmanager
-    def open_blob(self, digest: Digest) -> Iterator[Iterator[bytes]]:
+    def open_blob(self, digest: Digest, offset: int = 0) -> Iterator[Iterator[bytes]]:
         """A blob as blocks of at most 1 MiB, not checked here.
+
+        Args:
+            digest: Of the whole blob.
+            offset: Where to begin; less than its length. What a registry without ranges sends before is passed over.
 
         Raises:
             ImageNotFound: The repository does not hold it.
             DistributionError: No answer, or an error.
         """
         path = f"/v2/{self._repository}/blobs/{digest}"
-        response = self._registry.request("GET", path, scope=self._scope, stream=True)
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        response = self._registry.request("GET", path, scope=self._scope, headers=headers, stream=True)
         with response:
-            if response.status_code != HTTPStatus.OK:
+            if response.status_code == HTTPStatus.PARTIAL_CONTENT and offset:
+                if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                    raise DistributionError(f"{self.name} answered {digest} with another range than was asked for")
+                yield _blocks(response, self.name)
+            elif response.status_code == HTTPStatus.OK:
+                yield _skip(_blocks(response, self.name), offset)
+            else:
                 raise self._registry.error(response, f"pull {self._repository}@{digest}")
-            yield _blocks(response, self.name)
 
     def mount(self, digest: Digest, origin: str) -> bool:
         """Take a blob over from the repository `origin` of the same registry; False where that fails."""
@@ -119,11 +145,11 @@ class Repository:
 
     def write_blob(self, blob: Blob, digest: Digest) -> None:
         """Store a blob of known digest; several attempts."""
-        self._retry(lambda: upload_known(self._registry, self._repository, blob, digest))
+        Transfer(self._registry, self._repository, blob, digest, self._wait).run()
 
     def write_stream(self, stream: BlobStream) -> Digest:
-        """Store a blob while it is read; each attempt reads it from its start."""
-        return self._retry(lambda: upload_stream(self._registry, self._repository, stream))
+        """Store a blob while it is read; an attempt that cannot go on where the last one ended reads it anew."""
+        return Transfer(self._registry, self._repository, stream, None, self._wait).run()
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
         """Store a manifest under its tags, or by its digest where there are none."""
@@ -136,7 +162,7 @@ class Repository:
         return self._retry(partial(self._delete_manifest, digest))
 
     def _retry(self, action: Callable[[], T]) -> T:
-        return retry(action, attempts=self._registry.attempts)
+        return retry(action, attempts=self._registry.attempts, wait=self._wait)
 
     def _read(self, digest: Digest) -> bytes:
         with self.open_blob(digest) as blocks:
@@ -194,6 +220,14 @@ def _blocks(response: requests.Response, name: str) -> Iterator[bytes]:
         yield from response.iter_content(_BLOCK_BYTES)
     except requests.RequestException as error:
         raise DistributionError(f"{name} broke off in the middle of an answer", retryable=True) from error
+
+
+def _skip(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The blocks without the first `count` bytes."""
+    for block in blocks:
+        if rest := block[count:]:
+            yield rest
+        count = max(0, count - len(block))
 
 
 def _join(blocks: Iterator[bytes], most_bytes: int, what: str) -> bytes:

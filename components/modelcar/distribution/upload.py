@@ -1,30 +1,28 @@
-"""How a blob's bytes get into a registry.
-
-Unknown digest: `POST`, one streamed `PATCH`, `PUT ?digest=`. Known digest: `POST`, one `PUT ?digest=`. Bytes that fail
-are sent again from the start with a new upload session and, for a stream, a new pass over the source.
+"""The requests that get a blob into a registry, one function each; `transfer.py` puts them together.
 
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 import requests
 
-from modelcar.distribution.client import COMMIT_TIMEOUT_S, Registry
-from modelcar.errors import DistributionError, PromotionError, RegistryAccessDenied
+from modelcar.distribution.client import Registry
+from modelcar.distribution.ladder import UploadLost
+from modelcar.errors import DistributionError, RegistryAccessDenied
 from modelcar.reference import Digest
-from modelcar.retry import retry
 from modelcar.wire import origin_of
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
-_COMMITS = 3
-"""How often the last, empty request of an upload is sent before all its bytes are sent again."""
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 
 
 class Blob(Protocol):
@@ -57,6 +55,19 @@ class BlobStream(Blob, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class UploadSession:
+    """An upload as the registry's last answer left it.
+
+    Attributes:
+        location: The URL that the next request goes to; the state of the upload may be in it.
+        least_chunk_bytes: What a `PATCH` must have at least if another follows; 0 where that is all the same.
+    """
+
+    location: str
+    least_chunk_bytes: int = 0
+
+
 def has_blob(registry: Registry, repository: str, digest: Digest, *, scope: str) -> bool:
     """Whether the repository holds the blob; one attempt.
 
@@ -86,47 +97,8 @@ def mount_blob(registry: Registry, repository: str, digest: Digest, origin: str)
     return response.status_code == HTTPStatus.CREATED
 
 
-def upload_known(registry: Registry, repository: str, blob: Blob, digest: Digest) -> None:
-    """Send a blob whose digest is known; one attempt.
-
-    Raises:
-        DistributionError: The upload failed (retryable where a new attempt may help).
-        PromotionError: What reading the blob raised; the upload is cancelled.
-    """
-    with _session(registry, repository) as location:
-        _commit(registry, repository, location, digest, blob)
-
-
-def upload_stream(registry: Registry, repository: str, stream: BlobStream) -> Digest:
-    """Send a blob while its digest is computed; one attempt.
-
-    Returns:
-        Its digest, as the registry has confirmed it.
-
-    Raises:
-        DistributionError: The upload failed (retryable where a new attempt may help).
-        PromotionError: What reading the stream raised; the upload is cancelled.
-    """
-    with _session(registry, repository) as location:
-        response = _send(registry, repository, "PATCH", location, stream)
-        if stream.digest is None:  # answered before it had everything
-            raise DistributionError(f"{registry.host} closed an upload to {repository} early", retryable=True)
-        # The state of the upload is in the location that the last answer gave, query and all.
-        location = _follow(registry, response, response.headers.get("Location", location))
-        try:
-            _commit(registry, repository, location, stream.digest, None)
-        except DistributionError as error:
-            # The digest is of the bytes that were sent; if the registry has others, some got lost on the way.
-            error.retryable |= error.code == "DIGEST_INVALID"
-            raise
-    return stream.digest
-
-
-def start_upload(registry: Registry, repository: str) -> str:
+def start_upload(registry: Registry, repository: str) -> UploadSession:
     """Open an upload session.
-
-    Returns:
-        The URL to send the bytes to.
 
     Raises:
         DistributionError: The registry refuses.
@@ -135,7 +107,76 @@ def start_upload(registry: Registry, repository: str) -> str:
     response = registry.request("POST", path, scope=push_scope(repository), data=b"")
     if response.status_code != HTTPStatus.ACCEPTED or "Location" not in response.headers:
         raise registry.error(response, f"push to {repository}")
-    return _follow(registry, response, response.headers["Location"])
+    least = response.headers.get("OCI-Chunk-Min-Length", "")
+    location = _follow(registry, response, response.headers["Location"])
+    return UploadSession(location, int(least) if least.isascii() and least.isdigit() else 0)
+
+
+def find_progress(registry: Registry, repository: str, location: str) -> tuple[str, int] | None:
+    """Ask how far an upload has come; one attempt.
+
+    Returns:
+        Where to go on and the number of bytes that the registry has; None when it does not know the upload any more,
+        or does not say. One byte is taken for none: registries write `0-0` for both.
+
+    Raises:
+        DistributionError: Retryable; no answer for the moment.
+        RegistryAccessDenied: The token server refuses the credentials.
+    """
+    response = registry.request("GET", location, scope=push_scope(repository))
+    found = _RANGE.fullmatch(response.headers.get("Range", "").strip())
+    if response.status_code in (200, 202, 204) and found:
+        last = int(found[1])
+        here = response.headers.get("Location", location)
+        return _follow(registry, response, here), last + 1 if last else 0
+    error = registry.error(response, f"push to {repository}")
+    if error.retryable:
+        raise error
+    return None
+
+
+def send_part(
+    registry: Registry, repository: str, location: str, body: Iterable[bytes], span: tuple[int, int] | None
+) -> str:
+    """Send bytes to an upload by one `PATCH`; one attempt.
+
+    Args:
+        registry: Where to.
+        repository: Path below the registry.
+        location: The upload.
+        body: Iterated once per request; has `__len__` where its length is to be stated.
+        span: First and last position, for a part among others; None for all of a blob.
+
+    Returns:
+        Where the next request goes.
+
+    Raises:
+        UploadLost: The registry does not know the upload.
+        DistributionError: It does not take the bytes (retryable where a new attempt may help).
+    """
+    headers = _OCTETS if span is None else {**_OCTETS, "Content-Range": f"{span[0]}-{span[1]}"}
+    response = _send(registry, repository, "PATCH", location, body, headers)
+    # The state of the upload is in the location that the last answer gave, query and all.
+    return _follow(registry, response, response.headers.get("Location", location))
+
+
+def commit_upload(registry: Registry, repository: str, location: str, digest: Digest, blob: Blob | None) -> None:
+    """End an upload, with the blob as body or, when it is there already, without; one attempt.
+
+    A registry that has the blob although its answer got lost is taken at its word.
+
+    Raises:
+        UploadLost: The registry does not know the upload.
+        DistributionError: It does not take the blob (retryable where a new attempt may help).
+    """
+    parts = urlsplit(location)
+    query = f"{parts.query}&" if parts.query else ""
+    url = urlunsplit(parts._replace(query=f"{query}{urlencode({'digest': str(digest)})}"))
+    try:
+        _send(registry, repository, "PUT", url, b"" if blob is None else blob, _OCTETS)
+    except DistributionError as error:
+        if not (error.retryable and has_blob(registry, repository, digest, scope=push_scope(repository))):
+            raise
 
 
 def cancel_upload(registry: Registry, repository: str, location: str) -> None:
@@ -158,41 +199,26 @@ def _follow(registry: Registry, response: requests.Response, location: str) -> s
     return url
 
 
-@contextmanager
-def _session(registry: Registry, repository: str) -> Iterator[str]:
-    """An upload session; when it fails it is given back, for what it holds may be as large as a layer."""
-    location = start_upload(registry, repository)
-    try:
-        yield location
-    except PromotionError:
-        cancel_upload(registry, repository, location)
-        raise
-
-
-def _commit(registry: Registry, repository: str, location: str, digest: Digest, blob: Blob | None) -> None:
-    """End an upload, with the blob as body or, when it is there already, without.
-
-    An empty request is repeated here, so that hours of bytes are not sent again for it. A registry that has the blob
-    although its answer got lost is taken at its word.
-    """
-    parts = urlsplit(location)
-    query = f"{parts.query}&" if parts.query else ""
-    url = urlunsplit(parts._replace(query=f"{query}{urlencode({'digest': str(digest)})}"))
-    body = b"" if blob is None else blob
-    try:
-        retry(lambda: _send(registry, repository, "PUT", url, body), attempts=_COMMITS if blob is None else 1)
-    except DistributionError as error:
-        if not (error.retryable and has_blob(registry, repository, digest, scope=push_scope(repository))):
-            raise
-
-
-def _send(registry: Registry, repository: str, method: str, location: str, body: Blob | bytes) -> requests.Response:
-    scope = push_scope(repository)
-    response = registry.request(method, location, scope=scope, headers=_OCTETS, data=body, timeout_s=COMMIT_TIMEOUT_S)
+def _send(
+    registry: Registry,
+    repository: str,
+    method: str,
+    location: str,
+    body: Iterable[bytes] | bytes,
+    headers: dict[str, str],
+) -> requests.Response:
+    response = registry.request(
+        method,
+        location,
+        scope=push_scope(repository),
+        headers=headers,
+        data=body,
+        timeout_s=registry.timeouts.commit_s,
+    )
+    if response.status_code in (200, 201, 202, 204):
+        return response
+    error = registry.error(response, f"push to {repository}")
     if response.status_code == HTTPStatus.NOT_FOUND:
-        raise DistributionError(
-            f"{registry.host} lost an upload to {repository}", status=response.status_code, retryable=True
-        )
-    if response.status_code not in (200, 201, 202, 204):
-        raise registry.error(response, f"push to {repository}")
-    return response
+        lost = f"{registry.host} lost an upload to {repository}"
+        raise UploadLost(lost, status=error.status, code=error.code, retryable=True)
+    raise error

@@ -1,0 +1,256 @@
+"""One blob on its way to a registry, whatever happens to it there.
+
+Of an upload that breaks off, a registry that knows how far it came gets the rest; another gets all again, from the
+source and with a new session. A registry that refuses a way of sending gets the next one of its ladder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import cast
+
+from modelcar.distribution.client import Registry
+from modelcar.distribution.feed import Feed, Part, UnstatedPart
+from modelcar.distribution.ladder import Ladder, Rung, UploadLost
+from modelcar.distribution.upload import (
+    Blob,
+    BlobStream,
+    UploadSession,
+    cancel_upload,
+    commit_upload,
+    find_progress,
+    has_blob,
+    push_scope,
+    send_part,
+    start_upload,
+)
+from modelcar.errors import ContentMismatch, DistributionError, PromotionError, RegistryAccessDenied
+from modelcar.reference import Digest
+from modelcar.retry import Attempts, retry
+
+log = logging.getLogger(__name__)
+
+_COMMITS = 3
+"""How often the last, empty request of an upload is sent before all its bytes are sent again."""
+
+
+class _Upload:
+    """An open session and the pass over the blob that feeds it.
+
+    Attributes:
+        sent: Bytes that the registry has taken.
+        asked: Whether `sent` is what the registry said of an upload that broke off.
+        complete: Whether all bytes were taken, so that only the last request is missing.
+    """
+
+    def __init__(self, session: UploadSession, feed: Feed) -> None:
+        self.location, self.least_chunk_bytes = session.location, session.least_chunk_bytes
+        self.feed = feed
+        self.sent = 0
+        self.asked = self.complete = False
+
+
+class Transfer:
+    """Sends one blob to one repository."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        repository: str,
+        blob: Blob,
+        digest: Digest | None,
+        wait: Callable[[float], None],
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            registry: Where to.
+            repository: Path below it.
+            blob: What; a `BlobStream` where `digest` is None.
+            digest: If it is known.
+            wait: Called with the seconds between two attempts; may raise to end it all.
+        """
+        self._registry, self._repository, self._wait = registry, repository, wait
+        self._blob, self._digest = blob, digest
+        self._ladder: Ladder = registry.ladder
+        self._rung = self._ladder.first(known=digest is not None)
+        self._refused: set[Rung] = set()
+        self._losses = 0
+        self._upload: _Upload | None = None
+
+    def run(self) -> Digest:
+        """Send it.
+
+        Returns:
+            Its digest, as the registry has confirmed it.
+
+        Raises:
+            DistributionError: After all attempts, or not retryable.
+            ContentMismatch: The blob had other bytes when it was read a second time.
+            PromotionError: What reading the blob raised, or `wait`.
+        """
+        attempts = Attempts(self._registry.attempts, wait=self._wait)
+        try:
+            while True:
+                sent = self._sent
+                try:
+                    digest = self._put() if self._rung.way == "put" else self._patch()
+                except DistributionError as error:
+                    if not self._climb(error):
+                        self._wait_or_give_up(error, attempts, progress=self._sent > sent)
+                else:
+                    if self._refused:
+                        self._ladder.remember(self._rung, known=self._digest is not None)
+                    return digest
+        except PromotionError:
+            self._give_back()
+            raise
+
+    def _wait_or_give_up(self, error: DistributionError, attempts: Attempts, *, progress: bool) -> None:
+        if progress:
+            attempts.succeeded()
+        if not self._may_resume(error):
+            self._give_back()
+        attempts.failed(error)
+
+    @property
+    def _sent(self) -> int:
+        return self._upload.sent if self._upload is not None else 0
+
+    def _put(self) -> Digest:
+        """One request with all bytes; a stream is read for its digest before."""
+        digest = self._digest or self._hash()
+        if self._digest is None and self._is_there(digest):
+            return digest
+        upload = self._open()
+        try:
+            commit_upload(self._registry, self._repository, upload.location, digest, self._blob)
+        finally:
+            if self._digest is None and _digest_of(self._blob) not in (None, digest):
+                raise ContentMismatch("a layer changed while it was read", hint="Run it again.")
+        self._upload = None
+        return digest
+
+    def _hash(self) -> Digest:
+        for _ in self._blob:
+            pass
+        return _known(_digest_of(self._blob))
+
+    def _is_there(self, digest: Digest) -> bool:
+        return has_blob(self._registry, self._repository, digest, scope=push_scope(self._repository))
+
+    def _open(self) -> _Upload:
+        self._upload = _Upload(start_upload(self._registry, self._repository), Feed(self._blob))
+        return self._upload
+
+    def _patch(self) -> Digest:
+        """All bytes by one request or by several, then the digest."""
+        if self._upload is not None and not self._find_position(self._upload):
+            self._give_back()
+        upload = self._upload or self._open()
+        while upload.sent < upload.feed.size_bytes:
+            self._send_next(upload)
+        upload.complete = True
+        upload.feed.finish()
+        digest = _known(self._digest or _digest_of(self._blob))
+        self._commit(upload, digest)
+        self._upload = None
+        return digest
+
+    def _find_position(self, upload: _Upload) -> bool:
+        """Whether the registry and the pass can go on together."""
+        found = find_progress(self._registry, self._repository, upload.location)
+        if found is None or found[1] == 0 or not upload.feed.reaches(found[1]):
+            return False
+        if upload.asked and found[1] <= upload.sent:  # it knows where it stands, and does not get on from there
+            return False
+        upload.location, upload.sent = found
+        upload.asked = True
+        log.warning("going on at byte %d of %d", upload.sent, upload.feed.size_bytes)
+        return True
+
+    def _send_next(self, upload: _Upload) -> None:
+        start, stop = upload.sent, upload.feed.size_bytes
+        if self._rung.chunk_bytes is not None:
+            stop = min(stop, start + max(self._rung.chunk_bytes, upload.least_chunk_bytes))
+        whole = start == 0 and stop == upload.feed.size_bytes
+        part = (UnstatedPart if self._rung.way == "patch without length" else Part)(upload.feed, start, stop)
+        span = None if whole else (start, stop - 1)
+        try:
+            upload.location = send_part(self._registry, self._repository, upload.location, part, span)
+        except DistributionError as error:
+            if start > 0 and _is_unfit(error):
+                raise self._lost(error, resumed=upload.asked) from None
+            raise
+        if upload.feed.taken < stop:  # answered before it had everything
+            raise DistributionError(
+                f"{self._registry.host} closed an upload to {self._repository} early", retryable=True
+            )
+        upload.sent, upload.asked = stop, False
+
+    def _commit(self, upload: _Upload, digest: Digest) -> None:
+        """The last request, which is repeated, so that hours of bytes are not sent again for it."""
+        try:
+            retry(
+                lambda: commit_upload(self._registry, self._repository, upload.location, digest, None),
+                attempts=_COMMITS,
+                wait=self._wait,
+            )
+        except DistributionError as error:
+            # The digest is of the bytes that were sent; if the registry has others, some got lost on the way.
+            if self._digest is None and error.code == "DIGEST_INVALID":
+                raise self._lost(error, resumed=upload.asked) from None
+            raise
+
+    def _lost(self, error: DistributionError, *, resumed: bool) -> UploadLost:
+        """The same error, as one that a new session may mend."""
+        if resumed:
+            self._ladder.resumes = False
+        return UploadLost(str(error), status=error.status, code=error.code, retryable=True)
+
+    def _climb(self, error: DistributionError) -> bool:
+        """Take the next way if this one is what the registry refuses."""
+        upload = self._upload
+        if upload is None or (upload.complete and not isinstance(error, UploadLost)):
+            return False
+        self._losses += isinstance(error, UploadLost)
+        following = self._ladder.after(self._rung, error, upload.feed.size_bytes, self._losses)
+        if following is None or following == self._rung or following in self._refused:
+            return False
+        log.warning("%s; sending it otherwise: %s", error, following)
+        self._give_back()
+        self._refused.add(self._rung)
+        self._rung, self._losses = following, 0
+        return True
+
+    def _may_resume(self, error: DistributionError) -> bool:
+        return (
+            error.retryable and not isinstance(error, UploadLost) and self._rung.way != "put" and self._ladder.resumes
+        )
+
+    def _give_back(self) -> None:
+        """End the session, for what it holds may be as large as a layer."""
+        if self._upload is not None:
+            cancel_upload(self._registry, self._repository, self._upload.location)
+            self._upload = None
+
+
+def _is_unfit(error: DistributionError) -> bool:
+    """Whether a registry refuses a part that should follow what it has."""
+    if isinstance(error, UploadLost):
+        return True
+    if error.status is None or error.retryable or isinstance(error, RegistryAccessDenied):
+        return False
+    return error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def _digest_of(blob: Blob) -> Digest | None:
+    return cast(BlobStream, blob).digest
+
+
+def _known(digest: Digest | None) -> Digest:
+    if digest is None:  # pragma: no cover - a complete pass sets it
+        raise AssertionError("a stream without a digest")
+    return digest

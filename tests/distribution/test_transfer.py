@@ -1,0 +1,416 @@
+"""An upload that breaks off goes on, and one that is refused is sent otherwise, however the registry is built."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelcar.distribution.feed import Feed
+from modelcar.distribution.ladder import Ladder, Rung
+from modelcar.distribution.registries import find_registry
+from modelcar.distribution.repository import Repository
+from modelcar.distribution.upload import Content, start_upload
+from modelcar.errors import ContentMismatch, DistributionError, SourceError
+from modelcar.reference import Digest
+from registry_service import Running, serve
+from wsgi_faults import Fault
+
+MIB = 1 << 20
+SESSION = "/blobs/uploads/."
+
+
+class Blob:
+    """A blob that learns its digest while it is read.
+
+    Attributes:
+        passes: How often it was read from its start.
+        bytes_read: Over all passes.
+        changed: Whether the next pass has other bytes.
+    """
+
+    def __init__(self, blocks: int = 6, block_bytes: int = MIB) -> None:
+        self.digest: Digest | None = None
+        self.passes = self.bytes_read = 0
+        self.changed = False
+        self._blocks, self._block_bytes = blocks, block_bytes
+
+    def __len__(self) -> int:
+        return self._blocks * self._block_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.digest = None
+        self.passes += 1
+        sha256 = hashlib.sha256()
+        for number in range(self._blocks):
+            block = bytes([number + self.changed]) * self._block_bytes
+            sha256.update(block)
+            self.bytes_read += len(block)
+            yield block
+        self.digest = Digest(sha256.hexdigest())
+
+
+def no_wait(_: float) -> None:
+    pass
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    with serve(tmp_path / "registry") as it:
+        yield it
+
+
+@pytest.fixture
+def repository(running: Running) -> Repository:
+    return running.repository().waiting_by(no_wait)
+
+
+def holds(repository: Repository, blob: Blob) -> bool:
+    """Whether the registry has the bytes of a sound pass."""
+    for _ in (whole := Blob(len(blob) // MIB)):
+        pass
+    assert whole.digest is not None
+    return repository.has_blob(whole.digest)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_stream_that_is_cut_goes_on_where_the_registry_says_that_it_stands(
+    running: Running, repository: Repository, reset: bool
+) -> None:
+    blob = Blob()
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB + 5, reset=reset))
+    repository.write_stream(blob)
+    assert (blob.passes, len(running.recorder.seen("POST")), running.sessions_left) == (1, 1, 0)
+    _, rest = running.recorder.seen("PATCH")
+    assert rest.headers["content-range"] == f"{3 * MIB + 5}-{6 * MIB - 1}"
+    assert rest.bytes_received == 3 * MIB - 5
+    assert holds(repository, blob)
+
+
+def test_a_stream_that_is_cut_again_and_again_gets_through_as_long_as_it_gets_on(
+    running: Running, repository: Repository
+) -> None:
+    blob = Blob(blocks=12)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, MIB, times=11))
+    repository.write_stream(blob)
+    assert (blob.passes, len(running.recorder.seen("PATCH"))) == (1, 12)
+    assert holds(repository, blob)
+
+
+def test_where_the_registry_is_too_far_behind_everything_is_sent_again(
+    running: Running, repository: Repository
+) -> None:
+    blob = Blob(blocks=24)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 20 * MIB))
+    running.faults.add(Fault.answer("GET", SESSION, 204, headers={"Range": f"0-{2 * MIB}"}))
+    repository.write_stream(blob)
+    assert (blob.passes, len(running.recorder.seen("POST")), running.sessions_left) == (2, 2, 0)
+    assert holds(repository, blob)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Fault.answer("GET", SESSION, 404),
+        Fault.answer("GET", SESSION, 405),
+        Fault.answer("GET", SESSION, 204),
+        Fault.answer("GET", SESSION, 204, headers={"Range": "0-0"}),
+        Fault.answer("GET", SESSION, 204, headers={"Range": "bytes=-"}),
+        Fault.answer("GET", SESSION, 204, headers={"Range": "0-99999999999999999"}),
+    ],
+    ids=["404", "405", "no range", "nothing", "nonsense", "too much"],
+)
+def test_a_registry_that_does_not_know_how_far_it_came_gets_everything_again(
+    running: Running, repository: Repository, answer: Fault
+) -> None:
+    blob = Blob()
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
+    running.faults.add(answer)
+    repository.write_stream(blob)
+    assert (blob.passes, len(running.recorder.seen("POST")), running.sessions_left) == (2, 2, 0)
+    assert holds(repository, blob)
+
+
+@pytest.mark.parametrize("status", [400, 404, 416])
+def test_a_registry_that_cannot_go_on_gets_everything_again_and_is_not_asked_to_any_more(
+    running: Running, repository: Repository, status: int
+) -> None:
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
+    running.faults.add(Fault.answer("PATCH", SESSION, status, nth=2))
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB, nth=4))
+    for blocks in (6, 7):
+        blob = Blob(blocks)
+        repository.write_stream(blob)
+        assert (blob.passes, running.sessions_left) == (2, 0)
+        assert holds(repository, blob)
+    assert len(running.recorder.seen("GET", SESSION)) == 1
+
+
+def test_a_registry_that_mixed_bytes_up_while_going_on_gets_everything_again(
+    running: Running, repository: Repository
+) -> None:
+    blob = Blob()
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
+    running.faults.add(Fault.answer("PUT", SESSION, 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}', times=1))
+    repository.write_stream(blob)
+    assert (blob.passes, holds(repository, blob)) == (2, True)
+
+
+def test_a_registry_that_is_away_for_a_moment_is_asked_until_it_is_back(
+    running: Running, repository: Repository
+) -> None:
+    blob = Blob()
+    assert repository.find_manifest("v1") is None  # who has answered once is met with patience
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
+    running.faults.add(Fault.answer("GET", SESSION, 503, times=4))
+    repository.write_stream(blob)
+    assert (blob.passes, holds(repository, blob)) == (1, True)
+
+
+def test_ecr_is_not_believed_how_far_it_came(running: Running, repository: Repository) -> None:
+    repository._registry.ladder = Ladder(find_registry("1.dkr.ecr.eu-central-1.amazonaws.com"))
+    blob = Blob()
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
+    repository.write_stream(blob)
+    assert (blob.passes, running.recorder.seen("GET", SESSION)) == (2, [])
+    assert holds(repository, blob)
+
+
+def test_only_the_last_request_is_repeated_where_everything_has_arrived(
+    running: Running, repository: Repository
+) -> None:
+    blob = Blob()
+    running.faults.add(Fault.answer("PUT", SESSION, 503, times=5))
+    repository.write_stream(blob)
+    assert (blob.passes, len(running.recorder.seen("PATCH"))) == (1, 1)
+    assert holds(repository, blob)
+
+
+def test_what_reading_raises_after_a_cut_ends_the_upload(running: Running, repository: Repository) -> None:
+    class Broken(Blob):
+        def __iter__(self) -> Iterator[bytes]:
+            for number, block in enumerate(super().__iter__()):
+                if number == 5:
+                    raise SourceError("the disk is broken")
+                yield block
+
+    running.faults.add(Fault.cut_request("PATCH", SESSION, MIB))
+    with pytest.raises(SourceError, match="the disk is broken"):
+        repository.write_stream(Broken())
+    assert running.sessions_left == 0
+
+
+# A registry that refuses a way.
+
+
+def test_a_proxy_that_limits_a_body_gets_it_in_parts_that_it_takes(running: Running, repository: Repository) -> None:
+    limit(running, 5 * MIB)
+    blob = Blob()
+    repository.write_stream(blob)
+    assert [r.headers["content-range"] for r in running.recorder.seen("PATCH") if r.status == 202] == [
+        f"0-{4 * MIB - 1}",
+        f"{4 * MIB}-{6 * MIB - 1}",
+    ]
+    assert (blob.passes, running.sessions_left, holds(repository, blob)) == (2, 0, True)
+
+
+def test_what_worked_once_is_done_at_once_from_then_on(running: Running, repository: Repository) -> None:
+    limit(running, 5 * MIB)
+    repository.write_stream(Blob())
+    blob = Blob(blocks=7)
+    repository.write_stream(blob)
+    assert (blob.passes, holds(repository, blob)) == (1, True)
+
+
+def test_a_proxy_that_limits_a_body_gets_a_blob_of_known_digest_in_parts(
+    running: Running, repository: Repository
+) -> None:
+    limit(running, 5 * MIB)
+    content = bytes(6 * MIB)
+    repository.write_blob(Content(content), Digest.of(content))
+    assert [r.status for r in running.recorder.seen("PATCH")] == [202, 202]
+    assert repository.has_blob(Digest.of(content))
+
+
+def test_a_part_that_is_cut_goes_on_where_it_was(running: Running, repository: Repository) -> None:
+    limit(running, 5 * MIB)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, MIB, nth=3))
+    blob = Blob()
+    repository.write_stream(blob)
+    assert [r.headers["content-range"] for r in running.recorder.seen("PATCH")[1:]] == [
+        f"0-{4 * MIB - 1}",
+        f"{4 * MIB}-{6 * MIB - 1}",
+        f"{5 * MIB}-{6 * MIB - 1}",
+    ]
+    assert (blob.passes, holds(repository, blob)) == (2, True)
+
+
+def test_a_registry_that_names_the_least_part_gets_no_smaller_ones(running: Running, repository: Repository) -> None:
+    location = start_upload(repository._registry, "team/model").location
+    headers = {"Location": location, "OCI-Chunk-Min-Length": str(5 * MIB)}
+    running.faults.add(Fault.answer("POST", "/uploads/", 202, headers=headers))
+    repository._registry.ladder.remember(Rung("chunks", 4 * MIB), known=False)
+    repository.write_stream(Blob(blocks=11))
+    assert [r.bytes_received for r in running.recorder.seen("PATCH")] == [5 * MIB, 5 * MIB, MIB]
+
+
+def test_a_proxy_that_takes_nothing_is_told_in_one_sentence(running: Running, repository: Repository) -> None:
+    limit(running, 1000)
+    with pytest.raises(DistributionError, match="push to team/model: HTTP 413") as caught:
+        repository.write_stream(Blob())
+    assert (
+        caught.value.hint
+        == "A proxy before the registry limits what one request may carry; its administrator can allow more."
+    )
+    assert running.sessions_left == 0
+
+
+def test_a_registry_that_minds_the_length_that_is_stated_gets_none(running: Running, repository: Repository) -> None:
+    limit(running, 4 * MIB, status=416)
+    blob = Blob()
+    repository.write_stream(blob)
+    assert running.recorder.seen("PATCH")[-1].headers["transfer-encoding"] == "chunked"
+    assert (blob.passes, holds(repository, blob)) == (2, True)
+
+
+def test_github_gets_no_length_from_the_start(running: Running, repository: Repository) -> None:
+    repository._registry.ladder = Ladder(find_registry("ghcr.io"))
+    limit(running, 4 * MIB, status=416)
+    blob = Blob()
+    repository.write_stream(blob)
+    (patch,) = running.recorder.seen("PATCH")
+    assert (patch.headers["transfer-encoding"], "content-length" in patch.headers) == ("chunked", False)
+    assert (blob.passes, holds(repository, blob)) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b'{"errors":[{"code":"UNSUPPORTED"}]}'), (405, b""), (415, b""), (501, b"")],
+)
+def test_where_no_patch_is_taken_a_stream_is_hashed_first_and_put_whole(
+    running: Running, repository: Repository, status: int, body: bytes
+) -> None:
+    running.faults.add(Fault.answer("PATCH", SESSION, status, body=body, times=99))
+    first, second = Blob(), Blob(blocks=7)
+    repository.write_stream(first)
+    repository.write_stream(second)
+    assert (first.passes, second.passes, len(running.recorder.seen("PATCH"))) == (3, 2, 1)
+    assert holds(repository, first)
+    assert holds(repository, second)
+    assert running.sessions_left == 0
+
+
+def test_a_stream_that_is_hashed_first_and_is_there_is_not_sent(running: Running, repository: Repository) -> None:
+    running.faults.add(Fault.answer("PATCH", SESSION, 405, times=99))
+    repository.write_stream(Blob())
+    repository.write_stream(Blob())
+    assert [r.bytes_received for r in running.recorder.seen("PUT", SESSION)] == [6 * MIB]
+
+
+def test_a_stream_that_changes_between_hashing_and_sending_is_not_named(
+    running: Running, repository: Repository
+) -> None:
+    running.faults.add(Fault.answer("PATCH", SESSION, 405, times=99))
+
+    class Changing(Blob):
+        def __iter__(self) -> Iterator[bytes]:
+            self.changed = self.passes == 2
+            return super().__iter__()
+
+    with pytest.raises(ContentMismatch, match="changed while it was read"):
+        repository.write_stream(Changing())
+    assert running.sessions_left == 0
+
+
+def test_uploads_that_get_lost_between_requests_end_in_one_request(running: Running, repository: Repository) -> None:
+    running.faults.add(Fault.answer("PUT", r"uploads/[^?]*$", 404, times=6))
+    blob = Blob()
+    repository.write_stream(blob)
+    assert running.recorder.seen("PUT")[-1].bytes_received == 6 * MIB
+    assert holds(repository, blob)
+
+
+def test_a_read_only_registry_is_told_at_once_and_nothing_is_read(running: Running, repository: Repository) -> None:
+    running.faults.add(Fault.answer("POST", "/uploads/", 405, body=b'{"errors":[{"code":"UNSUPPORTED"}]}'))
+    blob = Blob()
+    with pytest.raises(DistributionError, match="HTTP 405 UNSUPPORTED"):
+        repository.write_stream(blob)
+    assert blob.passes == 0
+
+
+def test_waits_may_end_the_attempts(running: Running) -> None:
+    class Stopped(SourceError):
+        pass
+
+    def stop(_: float) -> None:
+        raise Stopped("stop")
+
+    running.faults.add(Fault.answer("PATCH", SESSION, 503))
+    with pytest.raises(Stopped):
+        running.repository().waiting_by(stop).write_stream(Blob())
+    assert running.sessions_left == 0
+
+
+# Which way comes next.
+
+
+@pytest.mark.parametrize(
+    ("host", "rung", "status", "after"),
+    [
+        ("localhost", Rung("patch"), 413, Rung("chunks", 64 * MIB)),
+        ("localhost", Rung("patch"), 416, Rung("patch without length")),
+        ("localhost", Rung("patch"), 411, Rung("put")),
+        ("localhost", Rung("patch"), 405, Rung("put")),
+        ("localhost", Rung("patch"), 500, None),
+        ("localhost", Rung("patch without length"), 411, Rung("patch")),
+        ("localhost", Rung("chunks", 64 * MIB), 413, Rung("chunks", 16 * MIB)),
+        ("localhost", Rung("chunks", MIB), 413, None),
+        ("localhost", Rung("chunks", 4 * MIB), 405, Rung("put")),
+        ("localhost", Rung("put"), 413, Rung("chunks", 64 * MIB)),
+        ("localhost", Rung("put"), 405, None),
+        ("ghcr.io", Rung("patch without length"), 413, Rung("chunks", 4 * MIB)),
+        ("europe-docker.pkg.dev", Rung("patch"), 413, None),
+        ("team.jfrog.io", Rung("patch"), 405, Rung("put")),
+    ],
+)
+def test_the_next_way_follows_from_what_is_refused(host: str, rung: Rung, status: int, after: Rung | None) -> None:
+    error = DistributionError("no", status=status)
+    assert Ladder(find_registry(host)).after(rung, error, size_bytes=1 << 30, losses=0) == after
+
+
+# What is kept of a pass.
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=9), max_size=12),
+    st.integers(1, 12),
+    st.lists(st.tuples(st.integers(0, 110), st.integers(0, 110)), max_size=6),
+)
+def test_a_pass_gives_any_bytes_that_it_reaches(
+    blocks: list[bytes], window_bytes: int, spans: list[tuple[int, int]]
+) -> None:
+    class Blocks:
+        def __len__(self) -> int:
+            return sum(map(len, blocks))
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter(blocks)
+
+    whole, feed = b"".join(blocks), Feed(Blocks(), window_bytes)
+    for start, stop in spans:
+        if feed.reaches(start):
+            assert b"".join(feed.read(start, stop)) == whole[start:stop]
+            assert all(feed.reaches(at) for at in range(max(0, feed.taken - window_bytes), feed.taken + 1))
+        else:
+            with pytest.raises(DistributionError):
+                next(feed.read(start, stop))
+
+
+def limit(running: Running, most_bytes: int, status: int = 413) -> None:
+    """Refuse requests that state more."""
+    running.faults.add(Fault.answer("PATCH", SESSION, status, times=999, longer_than=most_bytes, drain=False))
+    running.faults.add(Fault.answer("PUT", SESSION, status, times=999, longer_than=most_bytes, drain=False))
