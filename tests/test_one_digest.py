@@ -110,3 +110,15 @@ def test_another_platform_is_another_image(model: Path, tmp_path: Path) -> None:
     done = subprocess.run([*command, "--platform", "linux/arm64", "--json"], capture_output=True, check=True)
 
     assert json.loads(done.stdout)["digest"] != GOLDEN
+
+
+def test_an_index_of_two_platforms_names_the_golden_image(model: Path, tmp_path: Path) -> None:
+    program = [sys.executable, "-c", "from modelcar.cli import main; main()"]
+    command = [*program, "push", model.as_uri(), f"oci-layout:{tmp_path / 'layout'}:1", "--base-image", "scratch"]
+    both = ["--platform", "linux/arm64", "--platform", "linux/amd64"]
+    done = subprocess.run([*command, *both, "--json"], capture_output=True, check=True)
+
+    pushed = json.loads(done.stdout)
+    assert list(pushed["platforms"]) == ["linux/amd64", "linux/arm64"]
+    assert pushed["platforms"]["linux/amd64"] == GOLDEN
+    assert pushed["digest"] not in pushed["platforms"].values()

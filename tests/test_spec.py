@@ -133,6 +133,21 @@ def test_null_is_as_good_as_not_written() -> None:
         assert parse(changed(key, "null") + nothing) == parse(SHORTEST), key
 
 
+def test_several_platforms_are_sorted_and_counted_once() -> None:
+    written = changed("image.platforms", "[linux/s390x, linux/amd64, linux/s390x]")
+    assert parse(written).image.platforms == (Platform("linux", "amd64"), Platform("linux", "s390x"))
+    assert parse(changed("image.platforms", "[]")) == parse(SHORTEST)
+
+
+def test_one_platform_in_a_list_is_that_platform() -> None:
+    assert parse(changed("image.platforms", "[linux/arm64]")) == parse(changed("image.platform", "linux/arm64"))
+
+
+def test_platforms_are_written_by_one_key() -> None:
+    text = changed("image.platforms", "[linux/amd64]\n  platform: linux/arm64")
+    assert faults(text) == ["p.yaml:6: image.platforms: image.platform names one, too; keep one of the two keys"]
+
+
 def test_scratch_is_no_base_image() -> None:
     assert parse(changed("image.baseImage", "scratch")).image.base_image is None
 

@@ -81,6 +81,7 @@ def fault(values: dict[str, object]) -> str:
         ),
         ("image.tag", ["x"], "is a list, where a string belongs"),
         ("image.platform", "linux/x86_64", "'linux/x86_64' is not a platform. Write linux/amd64."),
+        ("image.platforms", "linux/amd64", "is a string, where a list belongs: [first, second]"),
         ("modelRegistry.url", "registry:8080", "is not a URL. Write https://host or http://host:port."),
         ("modelRegistry.url", "https://", "names no host. Write https://host."),
         ("modelRegistry.url", "https://host:port", "is not a URL. Its host or port cannot be read."),

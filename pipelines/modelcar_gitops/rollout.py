@@ -144,11 +144,20 @@ def _read_refusal(service: Object) -> str:
 
 
 def _model_of(pod: Object) -> str:
-    """The model that a pod runs, or was made to run."""
+    """The model that a pod runs, or was made to run.
+
+    Of an image for several platforms, containerd tells the digest that was asked for, the index's. CRI-O tells the
+    first of all that it knows for the image, which may be the platform's, and names the one asked for beside it.
+    Source: https://github.com/cri-o/cri-o/pull/6924.
+    """
     status = pod.get("status") or {}
     statuses = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
-    pulled = (str(one.get("imageID") or "") for one in statuses if one.get("name") == _CONTAINER)
-    return next((digest for digest in map(digest_of, pulled) if digest), None) or _model_in(pod)
+    names = (
+        str(one.get(key) or "") for one in statuses if one.get("name") == _CONTAINER for key in ("imageID", "image")
+    )
+    told = [digest for digest in map(digest_of, names) if digest]
+    asked = _model_in(pod)
+    return asked if asked in told or not told else told[0]
 
 
 def _model_of_template(deployment: Object) -> str:

@@ -183,6 +183,11 @@ def test_the_image_that_runs_goes_before_the_one_that_was_asked_for() -> None:
     assert read_rollout(service(), deployment(), [moved]).serving == (OLD,)
 
 
+def test_an_image_of_several_platforms_is_known_by_the_index_that_the_pod_names_beside_its_own_manifest() -> None:
+    one = pod(NEW, ready=True, modelcar={"imageID": f"{IMAGE}@{OLD}", "image": f"{IMAGE}@{NEW}"})
+    assert read_rollout(service(), deployment(), [one]).state is State.SERVING
+
+
 @pytest.mark.parametrize("image_id", ["", "sha256:" + "ab" * 32])
 def test_without_the_digest_of_a_repository_the_image_of_the_pods_spec_counts(image_id: str) -> None:
     one = pod(NEW, ready=True, modelcar={"imageID": image_id}, init={"imageID": image_id})

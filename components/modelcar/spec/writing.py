@@ -57,7 +57,7 @@ def _plain(value: Any) -> object:
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, tuple):
-        return list(value)
+        return [_plain(one) for one in value]
     if isinstance(value, Floor):
         return f"at {value.side} {value.bound!r}"  # str() of it is rounded, for people
     return str(value)
