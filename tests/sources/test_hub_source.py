@@ -23,7 +23,7 @@ from modelcar.errors import (
 )
 from modelcar.reference import Digest
 from modelcar.snapshot import ModelFile
-from modelcar.sources import hub as hub_module
+from modelcar.sources import download
 from modelcar.sources.open import open_source
 from modelcar_sandbox.hub import Hub, User, create_app
 from modelcar_sandbox.service import Service
@@ -218,7 +218,7 @@ def test_an_unreachable_hub_is_retryable_and_says_what_to_look_at(monkeypatch: p
 
 
 def test_a_hub_that_never_answers_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(download, "DOCUMENT_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv("HF_ENDPOINT", f"http://{host}")

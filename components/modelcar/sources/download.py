@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -19,7 +22,15 @@ from modelcar.wire import PORTS, host_of, origin_of
 BLOCK_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 20.0
 READ_TIMEOUT_S = 60.0
+DOCUMENT_TIMEOUT_S = 30.0
+MAX_DOCUMENT_BYTES = 64 << 20
+"""A page of a listing has a thousand files; what a repository is has all their names."""
 MAX_REDIRECTS = 10
+BRIDGE_LIMIT_BYTES = 400_000_000_000
+"""About the size from which the Hub's bridge to Xet answers 400.
+
+Source: https://github.com/huggingface/huggingface_hub/issues/4330
+"""
 _CONNECTIONS = 32
 
 
@@ -65,6 +76,37 @@ def check_access(session: requests.Session, file: RemoteFile) -> None:
             raise describe_refusal(answer.status_code, answer.headers, file.request)
 
 
+def read_document(
+    session: requests.Session, url: str, headers: Mapping[str, str], request: Request
+) -> tuple[Any, str | None]:
+    """Ask for a JSON document.
+
+    Args:
+        session: See `new_session`.
+        url: Where to ask first.
+        headers: As in `RemoteFile`.
+        request: For messages.
+
+    Returns:
+        What it says, and the address of the next page if there is one.
+
+    Raises:
+        SourceError: The Hub refuses it, or cannot be reached (retryable where that may help).
+        ValueError: It is not JSON, or larger than any such document.
+    """
+    file = RemoteFile(url, headers, 0, request)
+    with _follow(session, file, {}, timeout_s=DOCUMENT_TIMEOUT_S) as answer:
+        content = bytearray()
+        try:
+            for block in answer.iter_content(BLOCK_BYTES):
+                content += block
+                if len(content) > MAX_DOCUMENT_BYTES:
+                    raise ValueError(url)
+        except requests.RequestException as error:
+            raise describe_outage(host_of(answer.url), error) from None
+        return json.loads(content), answer.links.get("next", {}).get("url")
+
+
 @contextmanager
 def read(session: requests.Session, file: RemoteFile, offset: int) -> Iterator[Iterator[bytes]]:
     """Read a file from `offset` to its end; see `modelcar.snapshot.Source.open`.
@@ -81,11 +123,13 @@ def read(session: requests.Session, file: RemoteFile, offset: int) -> Iterator[I
 
 
 @contextmanager
-def _follow(session: requests.Session, file: RemoteFile, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+def _follow(
+    session: requests.Session, file: RemoteFile, headers: Mapping[str, str], *, timeout_s: float | None = None
+) -> Iterator[requests.Response]:
     """The answer that holds the file."""
     url = file.url
     for redirects in range(MAX_REDIRECTS):
-        with _answer(session, url, file, headers) as answer:
+        with _answer(session, url, file, headers, timeout_s=timeout_s) as answer:
             target = answer.headers.get("Location")
             if not answer.is_redirect or target is None:
                 _raise_refusal(answer, file, redirected=redirects > 0)
@@ -103,11 +147,12 @@ def _answer(
     headers: Mapping[str, str] | None = None,
     *,
     method: str = "GET",
+    timeout_s: float | None = None,
 ) -> Iterator[requests.Response]:
     """One request, one answer; the token goes along only to the host that it is for."""
     own = dict(file.headers) if origin_of(url) == origin_of(file.url) else {}
     own |= {"Accept-Encoding": "identity", **(headers or {})}
-    timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    timeout = (CONNECT_TIMEOUT_S, timeout_s or READ_TIMEOUT_S)
     try:
         answer = session.request(method, url, headers=own, timeout=timeout, stream=True, allow_redirects=False)
     except requests.RequestException as error:
@@ -130,7 +175,14 @@ def _raise_refusal(answer: requests.Response, file: RemoteFile, *, redirected: b
         return
     if status == 416:
         raise _other_size(file, answer.headers.get("Content-Range", "fewer bytes").rpartition("/")[2])
-    if redirected and status in (401, 403) and "X-Error-Code" not in answer.headers:
+    is_behind = redirected and file.request.path is not None and "X-Error-Code" not in answer.headers
+    if is_behind and status == HTTPStatus.BAD_REQUEST and file.size_bytes > BRIDGE_LIMIT_BYTES:
+        raise SourceError(
+            f"{host_of(answer.url)} does not give {file.request} over HTTP: it has {file.size_bytes} bytes, "
+            f"and files above about {BRIDGE_LIMIT_BYTES} come by Xet only",
+            hint="Take a model whose file is split, or download it with hf_xet and push the directory (file://).",
+        )
+    if is_behind and status in (401, 403):
         raise SourceError(
             f"{host_of(answer.url)} does not accept the signed address of {file.request}; it may have expired",
             hint="The clock of this machine may be wrong, or a proxy changes addresses.",

@@ -1,37 +1,40 @@
 """Models on a Hugging Face Hub: `hf://org/name[@revision]`; and data sets, `hf://datasets/org/name[@revision]`.
 
-huggingface_hub gives metadata, addresses and headers (the token comes from HF_TOKEN, HF_TOKEN_PATH or a stored login);
-requests reads the bytes, because that costs an eighth of the CPU. Nothing is written to disk.
+huggingface_hub finds the token (HF_TOKEN, HF_TOKEN_PATH, or a stored login) and knows which names a repository can
+have; everything else is asked by requests. So nothing is written to disk, whatever the Hub would answer:
+huggingface_hub keeps what its side requests bring. The one exception is its own, a browser's login that it renews.
 
-Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+Files that the Hub keeps in Xet come through its HTTP bridge, as any other. hf_xet would fetch the parts of one file
+side by side, but it holds Python's lock while it waits and keeps a cache on disk. Nor are several ranges of one file
+read at once here: a registry takes a file as one stream, in order, so what came early of its end would have to wait in
+memory. Several files are read at once instead, one for each layer that is on its way.
+
+Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables,
+https://huggingface.co/docs/hub/xet/legacy-git-lfs (the bridge)
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from typing import cast
 from urllib.parse import urlsplit
 
 from modelcar.errors import InvalidInput, InvalidReference, SourceAccessDenied, SourceError
-from modelcar.reference import Digest
 from modelcar.snapshot import ModelFile, ModelSnapshot
-from modelcar.sources.download import RemoteFile, check_access, new_session, read
+from modelcar.sources.download import BRIDGE_LIMIT_BYTES, RemoteFile, check_access, new_session, read
+from modelcar.sources.listing import HubRepository
 from modelcar.sources.patterns import Patterns
-from modelcar.sources.refusal import ENDPOINT_HINT, Request, describe_outage, describe_refusal
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+from modelcar.sources.refusal import ENDPOINT_HINT, Request
 
 SCHEME = "hf://"
 DATA_SCHEME = "hf://datasets/"
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_REVISION = "main"
-TIMEOUT_S = 30.0
+USER_AGENT = "modelcar"
 
-_SHA1 = re.compile(r"[0-9a-f]{40}")
 _OTHER_KINDS = ("datasets", "spaces", "kernels", "buckets")
 
 
@@ -74,89 +77,69 @@ class HubSource:
             UnsafeContent: A name that no image can hold, or a pickle.
             SourceError: The Hub cannot be reached or makes no sense.
         """
-        headers = self._headers()
-        with self._errors(has_token="authorization" in headers):
-            info = self._api().repo_info(
-                self._repository, repo_type=self._kind, revision=self._revision, timeout=TIMEOUT_S
-            )
-            commit_hash, gated = info.sha or "", bool(info.gated)
-            if not _SHA1.fullmatch(commit_hash):
-                raise ValueError(commit_hash)
-            tree = f"{self._endpoint}/api/{self._kind}s/{self._repository}/tree/{commit_hash}"
-            found = list(_list_files(tree, headers))
+        remote = self._remote()
+        with self._sense():
+            commit_hash, gated = remote.resolve(self._session, self._revision)
+            found = list(remote.list_files(self._session, commit_hash))
         self._commit_hash = commit_hash
         files, left_out = self._patterns.select(found, self._uri)
+        largest = max(files, key=lambda file: file.size_bytes)
         if gated:
-            check_access(self._session, self._remote(files[0], headers))
+            check_access(self._session, self._file(files[0], remote))
+        if largest.size_bytes > BRIDGE_LIMIT_BYTES:  # told now, and not after hours of the other files
+            with read(self._session, self._file(largest, remote), 0):
+                pass
         return ModelSnapshot(self._uri, self._revision, commit_hash, files, left_out)
 
     def open(self, file: ModelFile, offset: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         """Read a file from `offset` to its end; see `modelcar.snapshot.Source`."""
         if self._commit_hash is None:
             self.snapshot()
-        return read(self._session, self._remote(file, self._headers()), offset)
+        return read(self._session, self._file(file, self._remote()), offset)
 
-    def _remote(self, file: ModelFile, headers: dict[str, str]) -> RemoteFile:
-        from huggingface_hub import hf_hub_url
+    def _remote(self) -> HubRepository:
+        headers = self._headers()
+        request = Request(self._host, self._repository, self._revision, "authorization" in headers, None, self._noun)
+        return HubRepository(self._endpoint, self._kind, self._repository, headers, request)
 
-        commit_hash = cast(str, self._commit_hash)
-        url = hf_hub_url(
-            self._repository, file.path, repo_type=self._kind, revision=commit_hash, endpoint=self._endpoint
-        )
-        request = self._request(has_token="authorization" in headers, path=file.path)
-        return RemoteFile(url, headers, file.size_bytes, request)
-
-    def _request(self, *, has_token: bool, path: str | None = None) -> Request:
-        return Request(self._host, self._repository, self._revision, has_token, path, self._noun)
-
-    def _api(self) -> HfApi:
-        _silence()
-        from huggingface_hub import HfApi
-
-        return HfApi(endpoint=self._endpoint, library_name="modelcar")
+    def _file(self, file: ModelFile, remote: HubRepository) -> RemoteFile:
+        url = remote.file_url(file.path, cast(str, self._commit_hash))
+        return RemoteFile(url, remote.headers, file.size_bytes, replace(remote.request, path=file.path))
 
     def _headers(self) -> dict[str, str]:
         """User agent and token, as huggingface_hub finds it at this moment.
 
         Raises:
+            SourceError: HF_HUB_OFFLINE is set.
             SourceAccessDenied: The token cannot be read, or no token looks like it.
         """
-        _silence()
+        from huggingface_hub import constants
         from huggingface_hub.errors import OIDCError
-        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, by its documentation
+        from huggingface_hub.utils import get_token_to_send  # type: ignore[attr-defined]  # public, by its documentation
 
+        if constants.is_offline_mode():
+            raise SourceError(f"HF_HUB_OFFLINE is set, and a {self._noun} on a Hub was asked for", hint="Unset it.")
         try:
-            headers = build_hf_headers(library_name="modelcar")
+            token = get_token_to_send(None)
         except (OSError, OIDCError, UnicodeDecodeError) as error:
             raise SourceAccessDenied(
                 f"the Hugging Face token cannot be read: {error}", hint="Look at HF_TOKEN_PATH and HF_OIDC_RESOURCE."
             ) from error
-        token = headers.get("authorization", "").removeprefix("Bearer ")
+        if token is None:
+            return {"user-agent": USER_AGENT}
         if not (token.isascii() and token.isprintable()) or " " in token:
             # The HTTP libraries would put it into the text of their error.
             raise SourceAccessDenied(
                 "the Hugging Face token has characters that no token has", hint="Look at HF_TOKEN and HF_TOKEN_PATH."
             )
-        return headers
+        return {"user-agent": USER_AGENT, "authorization": f"Bearer {token}"}
 
     @contextmanager
-    def _errors(self, *, has_token: bool) -> Iterator[None]:
-        """Turn what huggingface_hub raises into our errors."""
-        import httpx2
-        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
+    def _sense(self) -> Iterator[None]:
+        """Turn what an answer without sense raises into our error."""
         try:
             yield
-        except HfHubHTTPError as error:
-            answer = error.response
-            raise describe_refusal(answer.status_code, answer.headers, self._request(has_token=has_token)) from error
-        except OfflineModeIsEnabled as error:
-            raise SourceError(
-                f"HF_HUB_OFFLINE is set, and a {self._noun} on a Hub was asked for", hint="Unset it."
-            ) from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise describe_outage(self._host, error) from error
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidReference) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidReference) as error:
             raise SourceError(f"{self._host} does not answer as a Hugging Face Hub does", hint=ENDPOINT_HINT) from error
 
 
@@ -174,7 +157,6 @@ def _parse(uri: str, scheme: str) -> tuple[str, str | None]:
         raise InvalidReference(
             f"{uri!r} names one of the Hub's {kind}", hint="Only models can be served: hf://org/name."
         )
-    _silence()
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # as above
 
@@ -199,33 +181,3 @@ def _endpoint() -> str:
     if not is_address:
         raise InvalidInput("HF_ENDPOINT is not the address of a server", hint=f"Write it like {DEFAULT_ENDPOINT}.")
     return endpoint
-
-
-def _list_files(tree: str, headers: dict[str, str]) -> Iterator[ModelFile]:
-    """All files of a commit, page by page.
-
-    `HfApi.list_repo_tree` does the same, but waits for ever for an answer that does not come.
-
-    Raises:
-        ValueError: An entry makes no sense; KeyError and TypeError, too.
-    """
-    from huggingface_hub.utils import paginate  # type: ignore[attr-defined]  # as above
-
-    for item in paginate(tree, params={"recursive": True, "expand": False}, headers=headers, timeout=TIMEOUT_S):
-        if item["type"] != "file":
-            continue
-        path, size, lfs = item["path"], item["size"], item.get("lfs")
-        if not isinstance(path, str) or type(size) is not int or size < 0:
-            raise ValueError(path)
-        if lfs is not None:
-            # The git id of an LFS file is that of its pointer, not of the content.
-            yield ModelFile(path, size, sha256=Digest.parse(f"sha256:{lfs['oid']}"))
-        elif _SHA1.fullmatch(item["oid"]):
-            yield ModelFile(path, size, git_blob_id=item["oid"])
-        else:
-            raise ValueError(path)
-
-
-def _silence() -> None:
-    """Before the first import: without it huggingface_hub asks for a list of agents at its first request."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
