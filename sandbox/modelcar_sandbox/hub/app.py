@@ -37,6 +37,7 @@ _RULES = Map(
         Rule(f"{_REPOSITORY}/tree/<revision>", methods=["GET"], endpoint="tree"),
         Rule(f"{_REPOSITORY}/tree/<revision>/<path:path>", methods=["GET"], endpoint="tree"),
         Rule(f"{_REPOSITORY}/paths-info/<revision>", methods=["POST"], endpoint="paths_info"),
+        Rule(f"{_REPOSITORY}/xet-read-token/<revision>", methods=["GET"], endpoint="xet_token"),
         *(
             Rule(
                 f"{prefix}/<organisation>/<name>/resolve/<revision>/<path:path>",
@@ -57,6 +58,7 @@ def create_app(
     *,
     tokens: Mapping[str, User] | None = None,
     link_lifetime_s: int = LINK_LIFETIME_S,
+    xet: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> WSGIApplication:
     """Serve the repositories below `directory`.
@@ -65,18 +67,22 @@ def create_app(
         directory: The one that a `Hub` publishes to; may change while it is served.
         tokens: Users by their token; any other token is refused. Without a token one reads what is public.
         link_lifetime_s: How long the address of a large file can be used.
+        xet: Whether large files are said to be kept in Xet, as the real Hub says of nearly all. They come by the same
+            addresses, but huggingface_hub then wants them by hf_xet; HF_HUB_DISABLE_XET=1 keeps it from that.
         clock: Seconds since the epoch; replaced in tests.
     """
-    return _Application(Hub(directory), tokens or {}, UrlSigner(lifetime_s=link_lifetime_s, clock=clock))
+    signer = UrlSigner(lifetime_s=link_lifetime_s, clock=clock)
+    return _Application(Hub(directory), tokens or {}, signer, xet=xet)
 
 
 class _Application:
     """One method for each endpoint of the rules above."""
 
-    def __init__(self, hub: Hub, tokens: Mapping[str, User], signer: UrlSigner) -> None:
+    def __init__(self, hub: Hub, tokens: Mapping[str, User], signer: UrlSigner, *, xet: bool) -> None:
         self._hub = hub
         self._tokens = tokens
         self._signer = signer
+        self._xet = xet
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["wsgi.file_wrapper"] = lambda file, _: FileWrapper(file, BLOCK_BYTES)  # werkzeug's own sends 8 KiB
@@ -130,7 +136,7 @@ class _Application:
         repo_id, _, _ = self._open(request, kind, organisation, name)
         commit = self._commit(repo_id, revision)
         recursive = request.args.get("recursive", "").lower() in {"1", "true"}
-        entries = documents.tree(commit, path.strip("/"), recursive=recursive)
+        entries = documents.tree(commit, path.strip("/"), recursive=recursive, xet=self._xet)
         if not entries:
             raise _no_entry(commit, path)
         try:
@@ -145,7 +151,14 @@ class _Application:
 
     def _paths_info(self, request: Request, kind: str, organisation: str, name: str, revision: str) -> Response:
         repo_id, _, _ = self._open(request, kind, organisation, name)
-        return _json(documents.paths_info(self._commit(repo_id, revision), request.form.getlist("paths")))
+        commit = self._commit(repo_id, revision)
+        return _json(documents.paths_info(commit, request.form.getlist("paths"), xet=self._xet))
+
+    def _xet_token(self, request: Request, kind: str, organisation: str, name: str, revision: str) -> Response:
+        repo_id, settings, user = self._open(request, kind, organisation, name)
+        check_readable(repo_id, settings, user)
+        self._commit(repo_id, revision)
+        raise Refusal(501, "This Hub has no Xet storage to give a token for; set HF_HUB_DISABLE_XET=1")
 
     def _resolve(self, request: Request, kind: str, organisation: str, name: str, revision: str, path: str) -> Response:
         repo_id, settings, user = self._open(request, kind, organisation, name)
@@ -158,7 +171,14 @@ class _Application:
             return self._send(request, repo_id, commit, file, etag=file.git_blob_id)
         target = f"/cdn/{repo_id}/{commit.commit_hash}/{file.sha256}"
         response = Response("", 302)
-        response.location = f"{request.host_url.rstrip('/')}{target}?{self._signer.query(target)}"
+        host = request.host_url.rstrip("/")
+        # huggingface_hub looks at what a redirect says of Xet only if it leads to another host.
+        storage = host.replace("//127.0.0.1", "//localhost") if self._xet else host
+        response.location = f"{storage}{target}?{self._signer.query(target)}"
+        if self._xet:
+            response.headers["X-Xet-Hash"] = documents.xet_hash(file)
+            route = f"{host}/api/{kind}/{organisation}/{name}/xet-read-token/{commit.commit_hash}"
+            response.headers["Link"] = f'<{route}>; rel="xet-auth"'
         return _describe(response, commit, file)
 
     def _cdn(self, request: Request, repo_id: str, commit_hash: str, sha256: str) -> Response:

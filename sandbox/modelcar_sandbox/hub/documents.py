@@ -58,23 +58,24 @@ def references(names: References) -> Document:
     }
 
 
-def tree(commit: Commit, directory: str, *, recursive: bool) -> list[Document]:
+def tree(commit: Commit, directory: str, *, recursive: bool, xet: bool = False) -> list[Document]:
     """The files and directories below `directory`, sorted by path; empty when there is no such directory.
 
     Args:
         commit: Whose files.
         directory: Relative to the repository; empty for its root.
         recursive: Whether those of all directories below, or only what lies directly in it.
+        xet: Whether large files are said to be kept in Xet.
     """
     entries = [_directory(path, tree_id) for path, tree_id in directory_ids(commit.files).items() if path]
-    entries += [_file(file) for file in commit.files]
+    entries += [_file(file, xet=xet) for file in commit.files]
     inside = [entry for entry in entries if _lies_in(str(entry["path"]), directory, recursive=recursive)]
     return sorted(inside, key=lambda entry: str(entry["path"]).encode())
 
 
-def paths_info(commit: Commit, paths: list[str]) -> list[Document]:
+def paths_info(commit: Commit, paths: list[str], *, xet: bool = False) -> list[Document]:
     """What lies at `paths`, in their order; a path where nothing lies is left out."""
-    entries = {entry["path"]: entry for entry in tree(commit, "", recursive=True)}
+    entries = {entry["path"]: entry for entry in tree(commit, "", recursive=True, xet=xet)}
     return [entries[path] for path in dict.fromkeys(path.strip("/") for path in paths) if path in entries]
 
 
@@ -87,10 +88,17 @@ def _directory(path: str, tree_id: str) -> Document:
     return {"type": "directory", "oid": tree_id, "size": 0, "path": path}
 
 
-def _file(file: RepositoryFile) -> Document:
+def xet_hash(file: RepositoryFile) -> str:
+    """A name in Xet: 64 hex digits that follow from the content, but not those that Xet would compute."""
+    return hashlib.sha256(f"xet {file.sha256}".encode()).hexdigest()
+
+
+def _file(file: RepositoryFile, *, xet: bool) -> Document:
     entry: Document = {"type": "file", "oid": file.git_blob_id, "size": file.size_bytes, "path": file.path}
     if file.is_large:
         entry["lfs"] = {"oid": file.sha256, "size": file.size_bytes, "pointerSize": len(file.pointer)}
+        if xet:
+            entry["xetHash"] = xet_hash(file)
     return entry
 
 
