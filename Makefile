@@ -16,7 +16,7 @@ WORKERS ?= $(shell expr $(CORES) + \( $(CORES) + 1 \) / 2)
 REAL_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test test-real test-argocd test-heavy gitops-check gitops-picture train check bench image lock clean
+.PHONY: help demo test test-long test-real test-argocd test-heavy gitops-check gitops-picture train check bench image lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,10 +25,10 @@ demo: $(VENV)/.sandbox ## Promote a model on this machine, from a Hub to a commi
 	@$(BIN)/python -m modelcar_sandbox.demo
 
 test: $(VENV)/.dev ## Run the tests
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not heavy and not node and not argocd"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not heavy and not long and not node and not argocd"
 
 test-real: $(VENV)/.dev ## Run the tests that need real servers, whose addresses are in the environment (REAL_…)
-	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "(real or node) and not argocd"
+	$(PYTEST) -n $(REAL_WORKERS) --dist loadscope -m "(real or node) and not argocd and not long"
 
 test-argocd: $(VENV)/.dev ## Run the tests that stand in for controllers beside a real Argo CD (REAL_ARGOCD_NAMESPACE, REAL_KUBECONFIG, REAL_BIN)
 	$(PYTEST) -m argocd
@@ -38,6 +38,9 @@ gitops-check: $(VENV)/.dev ## Check the GitOps tree as kustomize, kubectl or oc 
 
 gitops-picture: $(VENV)/.dev ## Draw the pictures of the GitOps tree anew (docs/images/gitops-*.svg)
 	@PYTHONPATH=tests $(BIN)/python -m gitops_tree.pictures
+
+test-long: $(VENV)/.dev ## Run the tests that move many GiB, minutes each
+	$(PYTEST) -n $(CORES) --dist worksteal --timeout 900 -m "long and not heavy and not node and not argocd"
 
 test-heavy: .venv-heavy/.train ## Load and train the demo model with torch (in a venv of its own)
 	.venv-heavy/bin/python -m pytest -q -m heavy

@@ -219,7 +219,8 @@ def test_the_first_failure_stops_the_other_layers_and_is_the_one_that_is_told(ru
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("layer")]
 
 
-def test_a_keyboard_interrupt_stops_all_layers(running: Running) -> None:
+def test_a_keyboard_interrupt_stops_all_layers(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelcar.jobs.PATIENCE_S", 60.0)
     source = Files({"a.safetensors": shard(8 * MIB, seed=1), "b.safetensors": shard(8 * MIB, seed=2)})
     mover = mover_of(running, source)
 

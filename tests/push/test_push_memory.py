@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-SHARDS, SHARD_BYTES = 4, 256 << 20
-MIB = 1 << 20
+MIB, GIB = 1 << 20, 1 << 30
+MOST_MEMORY_BYTES = 160 * MIB
 PUSH = r"""
 import json, re, sys
 from pathlib import Path
@@ -27,7 +27,8 @@ request = BuildRequest(source, ImageReference(registry, "team/model", "v1"), Non
 pushed = execute(prepare(request, Access()), concurrency=4)
 # Not ru_maxrss: that begins with the memory of the process which started this one.
 peak_bytes = 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
-print(json.dumps({"peak": peak_bytes, "read": pushed.bytes_read, "uploaded": pushed.bytes_uploaded}))
+told = {"read": pushed.bytes_read, "uploaded": pushed.bytes_uploaded, "layers": len(pushed.layers)}
+print(json.dumps({"peak": peak_bytes, **told}))
 """
 
 
@@ -91,25 +92,37 @@ def discarding() -> Iterator[str]:
     server.server_close()
 
 
-def write_sparse_shard(path: Path) -> None:
+def write_sparse_shard(path: Path, size_bytes: int) -> None:
     """A sound safetensors file of zeros, which take no room on the disk."""
-    data_bytes = SHARD_BYTES - 256
+    data_bytes = size_bytes - 256
     header = {"weight": {"dtype": "U8", "shape": [data_bytes], "data_offsets": [0, data_bytes]}}
     text = json.dumps(header).ljust(256 - 8).encode()
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(SHARD_BYTES)
+        file.truncate(size_bytes)
 
 
-def test_a_push_of_a_gibibyte_takes_less_than_200_mib_of_memory(tmp_path: Path, discarding: str) -> None:
+@pytest.mark.parametrize(
+    ("size_bytes", "shards"),
+    [
+        (GIB, 4),
+        pytest.param(GIB, 1, marks=pytest.mark.long),
+        pytest.param(GIB, 300, marks=pytest.mark.long),
+        pytest.param(16 * GIB, 1, marks=pytest.mark.long),
+        pytest.param(16 * GIB, 300, marks=pytest.mark.long),
+    ],
+    ids=lambda value: f"{value >> 30} GiB" if value >= GIB else f"{value} shards",
+)
+def test_a_push_takes_at_most_160_mib_of_memory(tmp_path: Path, discarding: str, size_bytes: int, shards: int) -> None:
     model = tmp_path / "model"
     model.mkdir()
-    for number in range(SHARDS):
-        write_sparse_shard(model / f"model-{number}.safetensors")
+    for number in range(shards):
+        write_sparse_shard(model / f"model-{number}.safetensors", size_bytes // shards)
     run = subprocess.run(
         [sys.executable, "-c", PUSH, f"file://{model}", discarding], capture_output=True, text=True, check=True
     )
     told = json.loads(run.stdout)
-    assert told["read"] == SHARDS * SHARD_BYTES
-    assert SHARDS * SHARD_BYTES < told["uploaded"] < SHARDS * SHARD_BYTES + MIB
-    assert told["peak"] < 200 * MIB
+    assert told["read"] == size_bytes // shards * shards
+    assert told["read"] < told["uploaded"] < told["read"] + MIB * (1 + shards // 64)
+    assert told["layers"] <= 100
+    assert told["peak"] <= MOST_MEMORY_BYTES

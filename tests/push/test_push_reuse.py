@@ -94,6 +94,41 @@ def test_a_new_small_file_sends_the_small_files_and_the_directories_only(
     assert pushed.bytes_uploaded < 20_000
 
 
+THREE_HUNDRED = {f"model-{n:03}-of-300.safetensors": shard(2048, seed=n) for n in range(300)}
+
+
+@pytest.fixture
+def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of two KiB are as those of many GiB: packing knows one size class."""
+    monkeypatch.setattr("modelcar.image.packing.SMALL_FILE_BYTES", 1024)
+
+
+@pytest.mark.usefixtures("small_sizes")
+def test_of_three_hundred_shards_one_that_changed_moves_its_group_and_nothing_else(
+    running: Running, push_files: PushFiles
+) -> None:
+    first = push_files(Files({"config.json": b"{}", **THREE_HUNDRED}), running.repository())
+    assert len(first.layers) == 77  # directories, small files, and 75 groups of four
+    changed = "model-101-of-300.safetensors"
+    source = Files({"config.json": b"{}", **THREE_HUNDRED, changed: shard(2048, seed=999)})
+    again = push_files(source, running.repository(), concurrency=1)
+    group = [f"model-{n}-of-300.safetensors" for n in (100, 101, 102, 103)]
+    assert [path for path, _ in source.opened] == group
+    assert [list(layer.files) for layer in again.layers if not layer.reused] == [group]
+
+
+@pytest.mark.usefixtures("small_sizes")
+@pytest.mark.parametrize("change", ["a new small file", "one less"])
+def test_a_small_file_that_comes_or_goes_moves_no_weights(running: Running, push_files: PushFiles, change: str) -> None:
+    small = {"config.json": b"{}", "tokenizer.json": b"[]"}
+    push_files(Files({**small, **THREE_HUNDRED}), running.repository())
+    after = {**small, "chat_template.jinja": b"{{}}"} if change == "a new small file" else {"config.json": b"{}"}
+    source = Files({**after, **THREE_HUNDRED})
+    again = push_files(source, running.repository())
+    assert {path for path, _ in source.opened} == set(after)
+    assert [list(layer.files) for layer in again.layers if not layer.reused] == [sorted(after)]
+
+
 def test_how_an_image_came_about_does_not_show(running: Running, push_files: PushFiles, kind: dict[str, bool]) -> None:
     push_files(Files(model(**{SHARD: shard(5 * MIB, seed=9)})), running.repository())
     stepwise = push_files(Files(model(), **kind), running.repository())
