@@ -99,6 +99,8 @@ def test_what_the_library_refuses_is_refused(tensors: dict[str, tuple[str, list[
         (shard({"a": TENSOR}, bytes(7)), "do not cover its 7 bytes"),
         (shard({"a": TENSOR, "b": TENSOR}), "do not cover its 8 bytes"),
         (shard({"b": {**TENSOR, "data_offsets": [1, 9]}}, bytes(9)), "do not cover its 9 bytes"),
+        (shard({"a": {**TENSOR, "shape": [2**62] * 100_000}}), "does not fit its 8 bytes"),
+        (shard({"a" * 1000: {**TENSOR, "shape": [3]}}), r"tensor 'a{99}… of shape \[3\] does not fit its 8 bytes"),
         (shard({}), "do not cover its 8 bytes"),
         (shard(b'{"a": %s, "a": %s}' % ((json.dumps(TENSOR).encode(),) * 2)), "a name twice"),
         (shard({"__metadata__": {"x": 1}, "a": TENSOR}), "__metadata__ is not a table of texts"),

@@ -41,3 +41,23 @@ def test_a_file_cannot_be_a_directory_too() -> None:
 def test_a_path_cannot_be_there_twice() -> None:
     with pytest.raises(UnsafeContent, match=r"'a' is listed twice"):
         check_names(["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("composed", "decomposed"),
+    [
+        ("caf\u00e9.json", "cafe\u0301.json"),
+        ("\u00e9t\u00e9/a.json", "e\u0301t\u00e9/b.json"),
+        ("\uac00", "\u1100\u1161"),
+        ("\u212b", "\u00c5"),
+    ],
+)
+def test_two_names_that_are_one_when_composed_are_refused(composed: str, decomposed: str) -> None:
+    check_names([composed])
+    check_names([decomposed])
+    with pytest.raises(UnsafeContent, match="differ only in how their characters are composed"):
+        check_names(["config.json", composed, decomposed])
+
+
+def test_names_that_look_alike_or_differ_in_case_pass() -> None:
+    check_names(["README.md", "readme.md", "a.txt", "\u0430.txt", "\ufb01.txt", "fi.txt", "e\u0301/a", "e\u0301/b"])

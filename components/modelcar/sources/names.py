@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 from modelcar.errors import UnsafeContent
 
@@ -26,7 +27,8 @@ def check_names(paths: Iterable[str]) -> None:
 
     Raises:
         UnsafeContent: A path leaves the model's directory, deletes other files, is not UTF-8, has control characters
-            or a backslash, is too long, is there twice, or is a file where another path needs a directory.
+            or a backslash, is too long, is there twice, or is a file where another path needs a directory; or two
+            are one name for a file system that composes characters (NFC).
     """
     seen: set[str] = set()
     for path in paths:
@@ -37,6 +39,26 @@ def check_names(paths: Iterable[str]) -> None:
         for parent in PurePosixPath(path).parents:
             if str(parent) in seen:
                 raise UnsafeContent(f"{str(parent)!a} is a file, and {path!a} needs a directory of that name")
+    _check_composed(seen)
+
+
+def _check_composed(paths: Iterable[str]) -> None:
+    """No two files or directories may differ only in how their characters are composed.
+
+    Linux keeps both, other file systems and tools one of them: the image would be another model there. Upper and lower
+    case are left alone, because models have names that differ in nothing else, and nodes run Linux.
+
+    Source: https://unicode.org/reports/tr15/
+    """
+    written: dict[str, str] = {}
+    for path in sorted(path for path in paths if not path.isascii()):
+        for name in (path, *(str(parent) for parent in PurePosixPath(path).parents)):
+            other = written.setdefault(normalize("NFC", name), name)
+            if other != name:
+                raise UnsafeContent(
+                    f"the names {other!a} and {name!a} differ only in how their characters are composed",
+                    hint="Rename one of them, or leave it out (ignore).",
+                )
 
 
 def _fault(path: str) -> str | None:

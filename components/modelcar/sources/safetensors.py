@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from itertools import pairwise
-from math import prod
 from posixpath import dirname, join, normpath
 from typing import Any, TypeGuard
 
@@ -22,6 +21,7 @@ MAX_HEADER_BYTES = 100_000_000
 INDEX_SUFFIX = ".safetensors.index.json"
 
 _LENGTH_BYTES = 8
+_SHOWN_CHARACTERS = 100
 _METADATA = "__metadata__"
 
 # Sizes in bits. A type that is missing here is newer than this table: its offsets are checked, its shape is not.
@@ -166,12 +166,28 @@ def _span(name: str, entry: Any) -> tuple[int, int]:
     fields = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise ValueError(f"tensor {name!r} lacks a dtype, shape or data_offsets")
+        raise ValueError(f"tensor {_shown(name)} lacks a dtype, shape or data_offsets")
     begin, end = offsets
     bits = _BITS.get(dtype)
-    if end < begin or (bits is not None and prod(shape) * bits != 8 * (end - begin)):
-        raise ValueError(f"tensor {name!r} of shape {shape} does not fit its {end - begin} bytes")
+    if end < begin or (bits is not None and not _fills(shape, bits, 8 * (end - begin))):
+        raise ValueError(f"tensor {_shown(name)} of shape {_shown(shape)} does not fit its {end - begin} bytes")
     return begin, end
+
+
+def _fills(shape: list[int], bits: int, size_bits: int) -> bool:
+    """Whether a tensor takes exactly so many bits; a shape made to take for ever is given up as soon as it is more."""
+    total = 0 if 0 in shape else bits
+    for extent in shape:
+        total *= extent
+        if total > size_bits:
+            return False
+    return total == size_bits
+
+
+def _shown(value: object) -> str:
+    """A value for a message, however long somebody made it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _are_sizes(value: Any) -> TypeGuard[list[int]]:
