@@ -24,6 +24,7 @@ ORDER = [
     {"publishing"},
     {"mover"},
     {"journal"},
+    {"limits"},
     {"plan"},
     {"base", "recipe"},
     {"spec", "sources", "image", "distribution", "model_registry", "delivery"},

@@ -10,7 +10,9 @@ from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
 from modelcar.distribution.repository import Repository
+from modelcar.errors import UnsafeContent
 from modelcar.journal import journal_tag
+from modelcar.limits import HitLimit, find_limits
 from modelcar.plan import ImagePlan, PlatformBase, make_plan
 from modelcar.progress import Progress
 from modelcar.push import CONCURRENCY, PushedImage, push
@@ -35,6 +37,7 @@ class BuildRequest:
         allow_pickle: Patterns of pickle files that are wanted all the same.
         previous: Digests of earlier images in the same repository to take layers from, besides what the tag names.
         reuse: Whether layers are taken from earlier images at all; they are what their manifests say that they are.
+        max_layer_bytes: What the registry takes as one layer, where it is asked to be kept; layers are closed before.
     """
 
     source: str
@@ -47,6 +50,7 @@ class BuildRequest:
     allow_pickle: tuple[str, ...] = ()
     previous: tuple[Digest, ...] = ()
     reuse: bool = True
+    max_layer_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,22 @@ def prepare(request: BuildRequest, access: Access) -> Build:
     destination = open_destination(request.destination, access)
     earlier = [*map(str, request.previous), *_friendly_tags(request.destination), journal_tag(snapshot)]
     previous = earlier if request.reuse else []
-    plan = make_plan(snapshot, destination, platforms=_platforms(request, access), previous=previous)
+    plan = make_plan(
+        snapshot,
+        destination,
+        platforms=_platforms(request, access),
+        previous=previous,
+        max_layer_bytes=request.max_layer_bytes,
+    )
     return Build(request, source, destination, plan)
+
+
+def limits_of(build: Build) -> tuple[HitLimit, ...]:
+    """What the registry is known not to take of a build; nothing where the request says what it takes."""
+    destination = build.request.destination
+    if isinstance(destination, LayoutReference) or build.request.max_layer_bytes is not None:
+        return ()
+    return find_limits(build.plan, destination.registry)
 
 
 def _platforms(request: BuildRequest, access: Access) -> list[PlatformBase]:
@@ -98,7 +116,14 @@ def _platforms(request: BuildRequest, access: Access) -> list[PlatformBase]:
 
 
 def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress | None = None) -> PushedImage:
-    """Push what was planned. See `modelcar.push.push` for what is raised."""
+    """Push what was planned.
+
+    Raises:
+        UnsafeContent: The registry is known not to take a layer.
+        PromotionError: See `modelcar.push.push`.
+    """
+    for hit in limits_of(build):
+        raise UnsafeContent(hit.sentence, hint=hit.way_out)
     build.destination.check_access()
     return push(
         build.plan,

@@ -54,6 +54,11 @@ image_options = _options(
         help="Image below the model, or scratch.",
     ),
     click.option(
+        "--max-layer-size",
+        metavar="SIZE",
+        help="What the registry takes as one layer, for instance 10GiB; layers of several files are closed before.",
+    ),
+    click.option(
         "--platform",
         "platforms",
         multiple=True,
@@ -84,8 +89,10 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
 
     Raises:
         InvalidReference: The destination, the base image or the platform is none.
+        InvalidInput: The size is none.
     """
     from modelcar.build import BuildRequest
+    from modelcar.quantities import parse_bytes
     from modelcar.reference import ImageReference, Platform, parse_destination
 
     base = options["base_image"]
@@ -99,6 +106,7 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
         ignore=options["ignore"],
         allow_pickle=options["allow_pickle"],
         reuse=options.get("reuse", True),
+        max_layer_bytes=parse_bytes(options["max_layer_size"]) if options["max_layer_size"] is not None else None,
     )
 
 
@@ -135,7 +143,7 @@ def check_spec_alone(spec: str) -> None:
     if spec.startswith(("hf:", "file:")):
         raise click.UsageError("plan of a SOURCE takes a DESTINATION, too.")
     context = click.get_current_context()
-    names = ("revision", "base_image", "platforms", "allow", "ignore", "allow_pickle")
+    names = ("revision", "base_image", "platforms", "max_layer_size", "allow", "ignore", "allow_pickle")
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(

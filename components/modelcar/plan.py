@@ -10,7 +10,7 @@ from modelcar.distribution.destination import Destination, StoredManifest, check
 from modelcar.image.index import parse_index
 from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent, LayerPlan
 from modelcar.image.manifest import Descriptor, build_documents, layer_contents, layer_descriptor, parse_layers
-from modelcar.image.packing import plan_layers
+from modelcar.image.packing import LAYER_FORMAT_VERSION, name_format, plan_layers
 from modelcar.reference import Digest, Platform
 from modelcar.snapshot import ModelFile, ModelSnapshot
 
@@ -72,12 +72,14 @@ class ImagePlan:
         snapshot: The model.
         platforms: Of the image, at least one, sorted; several share the model's layers.
         layers: The model's layers, bottom first.
+        format_version: Of the layers, see `modelcar.image.packing`.
         found: Which earlier images and journals the destination has, of those that were asked for, as they were named.
     """
 
     snapshot: ModelSnapshot
     platforms: tuple[PlatformBase, ...]
     layers: tuple[PlannedLayer, ...]
+    format_version: str = LAYER_FORMAT_VERSION
     found: tuple[str, ...] = ()
 
     @property
@@ -109,6 +111,7 @@ def make_plan(
     *,
     platforms: Sequence[PlatformBase],
     previous: Sequence[str],
+    max_layer_bytes: int | None = None,
 ) -> ImagePlan:
     """Pack the model and look for its layers in earlier images of the destination.
 
@@ -117,18 +120,21 @@ def make_plan(
         destination: Where the image goes.
         platforms: Of the image, at least one, none twice; their order does not count.
         previous: Tags and digests of earlier images in the destination; those that are not there do not count.
+        max_layer_bytes: See `modelcar.image.packing.plan_layers`.
 
     Raises:
-        UnsafeContent: A base image has too many layers.
+        UnsafeContent: A base image has too many layers, or a file is larger than a layer may be.
         DistributionError: The registry cannot be asked, or would not take a manifest with so many files.
     """
-    layers = plan_layers(snapshot.files, base_layers=max(len(one.layers) for one in platforms))
+    base_layers = max(len(one.layers) for one in platforms)
+    layers = plan_layers(snapshot.files, base_layers=base_layers, max_layer_bytes=max_layer_bytes)
     _check_manifest_sizes(layers, platforms)
     earlier = {reference: destination.find_manifest(reference) for reference in previous}
     there = {reference: stored for reference, stored in earlier.items() if stored is not None}
     known = _known_layers(_manifests(destination, there.values()))
     ordered = tuple(sorted(platforms, key=lambda one: str(one.platform)))
-    return ImagePlan(snapshot, ordered, tuple(_match(layer, known) for layer in layers), tuple(there))
+    planned = tuple(_match(layer, known) for layer in layers)
+    return ImagePlan(snapshot, ordered, planned, name_format(snapshot.files, max_layer_bytes), tuple(there))
 
 
 def _check_manifest_sizes(layers: Sequence[LayerPlan], platforms: Sequence[PlatformBase]) -> None:

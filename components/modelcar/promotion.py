@@ -205,6 +205,7 @@ def build_request(spec: PromotionSpec, manifest: Manifest, *, reuse: bool = True
         destination=spec.image.repository.tagged(spec.image.tag),
         base_image=spec.image.base_image,
         platforms=spec.image.platforms,
+        max_layer_bytes=spec.image.max_layer_bytes,
         previous=serving_digest(spec.image.repository, manifest.storage_uri),
         reuse=reuse,
     )
@@ -223,7 +224,13 @@ def refuse_other_image(spec: PromotionSpec, existing: Existing, build: Build) ->
     taken = image_at(existing.uri)
     if taken is not None and taken.name == spec.image.repository.name and taken.digest is not None:
         plan = build.plan
-        same = make_plan(plan.snapshot, build.destination, platforms=plan.platforms, previous=[str(taken.digest)])
+        same = make_plan(
+            plan.snapshot,
+            build.destination,
+            platforms=plan.platforms,
+            previous=[str(taken.digest)],
+            max_layer_bytes=build.request.max_layer_bytes,
+        )
         gone = build.destination.find_manifest(str(taken.digest)) is None
         if gone or all(planned.candidate is not None for planned in same.layers if planned.layer.files):
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelcar.distribution.destination import Destination
 from modelcar.image.index import build_index, compute_image_key
-from modelcar.image.manifest import INDEX_TYPE, MANIFEST_TYPE, ImageDocuments, build_documents
+from modelcar.image.manifest import INDEX_TYPE, MANIFEST_TYPE, ImageDocuments, build_documents, layer_descriptor
 from modelcar.journal import Journal
 from modelcar.mover import MovedLayer, Mover
 from modelcar.plan import ImagePlan
@@ -136,7 +136,8 @@ def push(
 
 def _build_images(plan: ImagePlan, own: Sequence[MovedLayer]) -> dict[Platform, ImageDocuments]:
     """Each platform's config and manifest, over the same layers of the model."""
-    layers = [layer.descriptor for layer in own]
+    version = plan.format_version
+    layers = [layer_descriptor(d.digest, d.size_bytes, one.contents, version) for one in own for d in [one.descriptor]]
     titles = [planned.layer.title for planned in plan.layers]
     return {
         one.platform: build_documents(
@@ -157,7 +158,7 @@ def _top(images: Mapping[Platform, ImageDocuments]) -> Top:
 def _content_key(plan: ImagePlan, own: Sequence[MovedLayer]) -> str:
     contents = [content for layer in own for content in layer.contents]
     bases = {one.platform: one.base.image.digest if one.base is not None else None for one in plan.platforms}
-    return compute_image_key(contents, bases)
+    return compute_image_key(contents, bases, plan.format_version)
 
 
 def _titles(plan: ImagePlan) -> list[str]:

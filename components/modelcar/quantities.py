@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+from modelcar.errors import InvalidInput
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGT]?)(i?)B?")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -11,6 +16,19 @@ def format_bytes(size_bytes: float) -> str:
     while size_bytes >= 1024 and unit < len(_UNITS) - 1:
         size_bytes, unit = size_bytes / 1024, unit + 1
     return f"{size_bytes:.0f} {_UNITS[unit]}" if unit == 0 else f"{size_bytes:.1f} {_UNITS[unit]}"
+
+
+def parse_bytes(text: str) -> int:
+    """A size as people and Kubernetes write it: `20GiB`, `24Gi`, `10GB`, `10G`, `4096`.
+
+    Raises:
+        InvalidInput: It is none, or nothing.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None or (found[3] and not found[2]) or not float(found[1]):
+        raise InvalidInput(f"{text!r} is not a size", hint="Write 20GiB, 512MiB or a number of bytes.")
+    power = " KMGT".index(found[2].upper() or " ")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
 
 
 def format_seconds(seconds: float) -> str:

@@ -14,6 +14,7 @@ from modelcar.image.index import compute_image_key, parse_index
 from modelcar.image.layer import FileContent
 from modelcar.image.manifest import (
     BASE_DIGEST_ANNOTATION,
+    FORMAT_ANNOTATION,
     Descriptor,
     layer_contents,
     parse_config_digest,
@@ -156,12 +157,16 @@ def _read_content_key(repository: Repository, images: Sequence[StoredManifest]) 
         base = (json.loads(image.content).get("annotations") or {}).get(BASE_DIGEST_ANNOTATION)
         platform = Platform(config["os"], config["architecture"], config.get("variant"))
         bases[platform] = Digest.parse(base) if base else None
-    return compute_image_key(contents, bases)
+    version = _own_layers(images[0].content)[0].annotations[FORMAT_ANNOTATION]
+    return compute_image_key(contents, bases, version)
 
 
 def _own_contents(manifest: bytes) -> list[FileContent]:
-    """The files above the base, which may be a ModelCar itself: the layers of each begin with one of directories."""
-    layers = [layer_contents(layer) for layer in parse_layers(manifest)]
-    beginnings = [number for number, contents in enumerate(layers) if contents == ()]
-    own = layers[beginnings[-1] :] if beginnings else []
-    return [content for contents in own for content in contents or ()]
+    return [content for layer in _own_layers(manifest) for content in layer_contents(layer) or ()]
+
+
+def _own_layers(manifest: bytes) -> tuple[Descriptor, ...]:
+    """Those above the base, which may be a ModelCar itself: the layers of each begin with one of directories."""
+    layers = parse_layers(manifest)
+    beginnings = [number for number, layer in enumerate(layers) if layer_contents(layer) == ()]
+    return layers[beginnings[-1] :] if beginnings else ()

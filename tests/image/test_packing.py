@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from modelcar.errors import UnsafeContent
 from modelcar.image.layer import LayerPlan
-from modelcar.image.packing import MAX_LAYERS, SMALL_FILE_BYTES, directories_of, plan_layers
+from modelcar.image.packing import (
+    MAX_LAYERS,
+    SMALL_FILE_BYTES,
+    directories_of,
+    is_own_format,
+    name_format,
+    plan_layers,
+)
 from modelcar.snapshot import ModelFile
 
 PART = st.text(st.sampled_from("abcZ.-é日"), min_size=1, max_size=4).filter(lambda part: part not in (".", ".."))
@@ -116,3 +123,68 @@ def test_a_file_that_grows_within_its_size_class_stays_where_it_is(
     after = plan_layers((*files[:index], grown, *files[index + 1 :]), base_layers=0)
     changed = [layer for layer, other in zip(before, after, strict=True) if layer != other]
     assert [files[index] in layer.files for layer in changed] == [True]
+
+
+def test_groups_are_closed_before_they_exceed_the_largest_layer() -> None:
+    files = shards(282)  # in groups of four without a limit
+    layers = plan_layers(files, base_layers=0, max_layer_bytes=(16 << 30) - 1)
+    assert file_counts(layers)[:3] == [0, 3, 3]
+    assert max(layer.size_bytes for layer in layers) < 16 << 30
+    assert [file for layer in layers for file in layer.files] == list(files)
+
+
+def test_a_layer_may_be_exactly_as_large_as_is_allowed() -> None:
+    files = shards(182)
+    exactly = LayerPlan(files=files[:3]).size_bytes
+    assert file_counts(plan_layers(files, base_layers=0, max_layer_bytes=exactly))[1] == 3
+    assert file_counts(plan_layers(files, base_layers=0, max_layer_bytes=exactly - 1))[1] == 2
+
+
+def test_small_files_are_closed_as_well() -> None:
+    files = tuple(ModelFile(f"{number:03}.json", 3 << 20) for number in range(10))
+    assert file_counts(plan_layers(files, base_layers=0, max_layer_bytes=10 << 20)) == [0, 3, 3, 3, 1]
+
+
+def test_a_file_that_is_larger_than_a_layer_may_be_is_refused_by_name() -> None:
+    with pytest.raises(UnsafeContent) as caught:
+        plan_layers(shards(2), base_layers=0, max_layer_bytes=5 << 30)
+    assert str(caught.value) == (
+        f"model-00000.safetensors makes a layer of {(5 << 30) + 1536} bytes, and {5 << 30} are allowed; a file cannot "
+        "be split over layers"
+    )
+    assert "max_shard_size" in (caught.value.hint or "")
+
+
+def test_layers_that_are_closed_too_early_to_be_few_enough_are_refused() -> None:
+    with pytest.raises(UnsafeContent) as caught:
+        plan_layers(shards(180), base_layers=1, max_layer_bytes=6 << 30)
+    assert "the image would have 182 layers" in str(caught.value)
+    assert caught.value.hint == "Give a larger --max-layer-size, or take a base image with fewer layers."
+
+
+@given(models(), st.sampled_from([9 << 30, 10 << 30, 20 << 30, 1 << 50]))
+def test_a_limit_keeps_every_file_and_says_so_in_the_format_only_where_it_changes_something(
+    files: tuple[ModelFile, ...], limit_bytes: int
+) -> None:
+    limit_bytes += 2048
+    limited = plan_layers(files, base_layers=0, max_layer_bytes=limit_bytes)
+    unlimited = plan_layers(files, base_layers=0)
+    assert sorted(f.path for one in limited for f in one.files) == sorted(f.path for f in files)
+    assert all(layer.size_bytes <= limit_bytes for layer in limited)
+    assert name_format(files, limit_bytes) == ("1" if limited == unlimited else f"1-max-{limit_bytes}")
+
+
+@pytest.mark.parametrize(
+    ("version", "own"),
+    [
+        ("1", True),
+        ("1-max-5", True),
+        ("2", False),
+        ("1-max-", False),
+        ("1-max-05", False),
+        ("1\n", False),
+        (None, False),
+    ],
+)
+def test_layers_of_any_limit_hold_the_same_bytes_and_no_others_do(version: str | None, own: bool) -> None:
+    assert is_own_format(version) is own

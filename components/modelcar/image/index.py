@@ -61,21 +61,26 @@ def parse_index(content: bytes, media_type: str) -> tuple[Digest, ...]:
         return ()
 
 
-def compute_image_key(contents: Iterable[FileContent], bases: Mapping[Platform, Digest | None]) -> str:
+def compute_image_key(
+    contents: Iterable[FileContent],
+    bases: Mapping[Platform, Digest | None],
+    format_version: str = LAYER_FORMAT_VERSION,
+) -> str:
     """What an image is, for all of its platforms, as 64 hex digits.
 
     Args:
         contents: The model's files.
         bases: The digest of each platform's base image, None for scratch. One platform has the key that
             `compute_content_key` gives it.
+        format_version: Of the layers.
     """
     if len(bases) == 1:
         [(platform, base)] = bases.items()
-        return compute_content_key(contents, platform=platform, base_digest=base)
+        return compute_content_key(contents, platform=platform, base_digest=base, format_version=format_version)
     key = {
         "files": sorted([c.path, c.size_bytes, c.sha256.hex] for c in contents),
         "images": sorted([str(platform), str(base) if base else ""] for platform, base in bases.items()),
-        "format": LAYER_FORMAT_VERSION,
+        "format": format_version,
     }
     return hashlib.sha256(format_document(key)).hexdigest()
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from modelcar.errors import DistributionError, InvalidReference
 from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent
-from modelcar.image.packing import LAYER_FORMAT_VERSION
+from modelcar.image.packing import LAYER_FORMAT_VERSION, is_own_format
 from modelcar.reference import Digest, Platform
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -129,10 +129,12 @@ def parse_base(name: str, manifest: bytes, config: bytes) -> BaseImage:
     return BaseImage(Digest.of(manifest), layers, parsed)
 
 
-def layer_descriptor(digest: Digest, size_bytes: int, contents: Iterable[FileContent]) -> Descriptor:
+def layer_descriptor(
+    digest: Digest, size_bytes: int, contents: Iterable[FileContent], format_version: str = LAYER_FORMAT_VERSION
+) -> Descriptor:
     """Describe one of our layers, with what the next push needs to know of it."""
     files = [[c.path, c.size_bytes, c.sha256.hex, c.git_blob_id, *([True] if c.is_pickle else [])] for c in contents]
-    annotations = {FORMAT_ANNOTATION: LAYER_FORMAT_VERSION, FILES_ANNOTATION: format_document(files).decode()}
+    annotations = {FORMAT_ANNOTATION: format_version, FILES_ANNOTATION: format_document(files).decode()}
     return Descriptor(LAYER_TYPE, digest, size_bytes, annotations)
 
 
@@ -144,14 +146,16 @@ def layer_contents(descriptor: Descriptor) -> tuple[FileContent, ...] | None:
         layer would give the same content another manifest digest.
     """
     annotations = descriptor.annotations
-    if descriptor.media_type != LAYER_TYPE or annotations.get(FORMAT_ANNOTATION) != LAYER_FORMAT_VERSION:
+    version = annotations.get(FORMAT_ANNOTATION)
+    if descriptor.media_type != LAYER_TYPE or version is None or not is_own_format(version):
         return None
     try:
         rows = json.loads(annotations.get(FILES_ANNOTATION, ""))
         contents = tuple(_content(*row) for row in rows)
     except (ValueError, TypeError, InvalidReference, RecursionError):
         return None
-    return contents if layer_descriptor(descriptor.digest, descriptor.size_bytes, contents) == descriptor else None
+    ours = layer_descriptor(descriptor.digest, descriptor.size_bytes, contents, version)
+    return contents if ours == descriptor else None
 
 
 def parse_layers(manifest: bytes) -> tuple[Descriptor, ...]:
@@ -210,13 +214,19 @@ def build_documents(
     return ImageDocuments(config_bytes, format_document(manifest))
 
 
-def compute_content_key(contents: Iterable[FileContent], *, platform: Platform, base_digest: Digest | None) -> str:
+def compute_content_key(
+    contents: Iterable[FileContent],
+    *,
+    platform: Platform,
+    base_digest: Digest | None,
+    format_version: str = LAYER_FORMAT_VERSION,
+) -> str:
     """What the image is, as 64 hex digits: files, base, platform, and the layer format version."""
     key = {
         "files": sorted([c.path, c.size_bytes, c.sha256.hex] for c in contents),
         "base": str(base_digest) if base_digest is not None else None,
         "platform": str(platform),
-        "format": LAYER_FORMAT_VERSION,
+        "format": format_version,
     }
     return hashlib.sha256(format_document(key)).hexdigest()
 

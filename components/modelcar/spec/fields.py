@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from modelcar.quantities import parse_bytes
 from modelcar.reference import Platform, parse_tag
 from modelcar.spec import values
 
@@ -82,6 +83,11 @@ FIELDS = (
         "Several platforms, in place of platform: one set of model layers, under an index",
         Platform.parse,
         shape="list",
+    ),
+    Field(
+        "image.maxLayerSize",
+        "What the registry takes as one layer, such as 10GiB; layers of several files are closed before",
+        parse_bytes,
     ),
     Field(
         "modelRegistry.url",

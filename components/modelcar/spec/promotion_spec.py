@@ -49,12 +49,14 @@ class ImageSpec:
         tag: The friendly tag, which moves.
         base_image: With a tag, a digest or both; None for scratch.
         platforms: Stated, whatever the host is; at least one, sorted, none twice.
+        max_layer_bytes: What the registry takes as one layer, where that was said.
     """
 
     repository: ImageReference
     tag: str
     base_image: ImageReference | None
     platforms: tuple[Platform, ...]
+    max_layer_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,7 @@ def _build(values: Mapping[str, Any], wanted: Set[str]) -> dict[str, Any]:
     if "image" in wanted & sections.keys():
         image = sections["image"]
         alone, several = image.pop("platform"), image.pop("platforms")
+        image["max_layer_bytes"] = image.pop("max_layer_size")
         image["platforms"] = tuple(sorted(set(several), key=str)) or (alone,)
     root = sections.pop("", {})
     return {attribute_of(key): _TYPES[key](**section) for key, section in sections.items() if key in wanted} | root

@@ -41,6 +41,8 @@ def _value(spec: PromotionSpec, key: str) -> Any:
             return platforms[0] if len(platforms) == 1 else None
         case "image.platforms":
             return platforms if len(platforms) > 1 else None
+        case "image.maxLayerSize":
+            return spec.image.max_layer_bytes
         case "image.baseImage" if spec.image.base_image is None:
             return SCRATCH
     return _find(spec, key)

@@ -68,6 +68,7 @@ def build_and_push(
         destination=wanted.repository.tagged(wanted.tag),
         base_image=wanted.base_image,
         platforms=wanted.platforms,
+        max_layer_bytes=wanted.max_layer_bytes,
         previous=serving_digest(wanted.repository, serving),
     )
     build = prepare(request, make_access(CONCURRENCY + 4))
