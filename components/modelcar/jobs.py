@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from typing import TypeVar
 
 from modelcar.errors import PromotionError
@@ -20,6 +21,20 @@ class Cancelled(PromotionError):
 
     def __init__(self) -> None:
         super().__init__("stopped because another part failed")
+
+
+def wait_unless(cancelled: threading.Event) -> Callable[[float], None]:
+    """How a job waits between attempts: not longer than the others are at work.
+
+    Returns:
+        A function that waits so many seconds; it raises `Cancelled` once the event is set.
+    """
+
+    def wait(delay_s: float) -> None:
+        if cancelled.wait(delay_s):
+            raise Cancelled
+
+    return wait
 
 
 def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threading.Event) -> list[T]:
@@ -41,7 +56,7 @@ def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threa
     futures = [pool.submit(job) for job in jobs]
     patience_s = None
     try:
-        wait(futures, return_when=FIRST_EXCEPTION)
+        wait_for(futures, return_when=FIRST_EXCEPTION)
         return [future.result() for future in _failed_first(futures)]
     except KeyboardInterrupt:
         patience_s = PATIENCE_S
@@ -49,7 +64,7 @@ def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threa
     finally:
         cancelled.set()
         pool.shutdown(wait=patience_s is None, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], timeout=patience_s)
+        wait_for([future for future in futures if not future.cancelled()], timeout=patience_s)
 
 
 def _failed_first(futures: list[Future[T]]) -> list[Future[T]]:

@@ -13,7 +13,7 @@ from modelcar.errors import ContentMismatch, DistributionError, PromotionError
 from modelcar.image.layer import FileContent, LayerStream
 from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
 from modelcar.image.packing import SMALL_FILE_BYTES
-from modelcar.jobs import Cancelled, run_jobs
+from modelcar.jobs import Cancelled, run_jobs, wait_unless
 from modelcar.journal import Journal
 from modelcar.plan import ImagePlan, PlannedBaseLayer, PlannedLayer
 from modelcar.progress import Progress
@@ -62,9 +62,10 @@ class Mover:
             journal: Told of every layer that is there.
             progress: Told what happens.
         """
-        self._plan, self._source, self._destination = plan, source, destination
+        self._plan, self._source = plan, source
         self._check, self._journal, self._progress = check, journal, progress
         self._cancelled = threading.Event()
+        self._destination = destination.waiting_by(wait_unless(self._cancelled))
 
     def run(self, concurrency: int) -> list[MovedLayer]:
         """Move all layers.

@@ -5,21 +5,30 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
+from modelcar.bearer import is_loopback
 from modelcar.distribution.auth import Authorizer
 from modelcar.distribution.credentials import find_credentials
 from modelcar.distribution.ladder import Ladder
 from modelcar.distribution.registries import find_registry
-from modelcar.distribution.transport import describe_tls_error, is_unknown_host, new_session, speaks_no_tls
+from modelcar.distribution.transport import (
+    bound_body,
+    describe_tls_error,
+    find_proxies,
+    is_unknown_host,
+    new_session,
+    speaks_no_tls,
+)
 from modelcar.errors import DistributionError, ImageNotFound, RegistryAccessDenied
 from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS
 from modelcar.wire import PORTS, find_reason, host_of, origin_of, read_delay
@@ -203,21 +212,23 @@ class Registry:
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
         options.setdefault("timeout", (self.timeouts.connect_s, self.timeouts.answer_s))
         options.setdefault("allow_redirects", method in ("GET", "HEAD"))
+        whole = not options.pop("stream", False)
         try:
-            return self._session.request(
-                method, url, proxies=requests.utils.get_environ_proxies(url, no_proxy=None), **options
-            )
+            response = self._session.request(method, url, proxies=find_proxies(url), stream=True, **options)
+            if whole:
+                bound_body(response, MAX_ANSWER_BYTES)
         except requests.exceptions.SSLError as error:
             raise describe_tls_error(host_of(url), error) from None
         # Not `from error`: its text may be a signed address, or a header with a token.
         except ValueError as error:
             raise _astray(self.host, error) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise DistributionError(
                 f"{host_of(url)} did not answer: {find_reason(error)}",
                 hint="Check the registry's name and the network.",
                 retryable=not is_unknown_host(error),
             ) from None
+        return response
 
     def _resolve(self, path: str) -> tuple[str, bool]:
         """The URL, and whether it is this registry's, so that credentials may go there."""
@@ -236,7 +247,7 @@ class Registry:
     def _find_base(self, access: Access) -> str:
         host = _HOSTS.get(self.host, self.host)
         tls, plain = f"https://{host}/", f"http://{host}/"
-        if not (access.plain_http or _is_loopback(host)):
+        if not (access.plain_http or is_loopback(urlsplit(f"//{host}").hostname or "")):
             return tls
         try:
             self._send("HEAD", f"{tls}v2/", timeout=self.timeouts.connect_s)
@@ -245,20 +256,14 @@ class Registry:
         return tls
 
 
-def _is_loopback(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-
-
 def _diagnosis(response: requests.Response) -> tuple[str | None, str]:
     """Code and message of the error body, where there is one."""
     try:
+        if not isinstance(response.raw, BytesIO):
+            bound_body(response, MAX_ANSWER_BYTES)
         first = response.json()["errors"][0]
         return first.get("code"), str(first.get("message") or "")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, requests.RequestException):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, requests.RequestException, HTTPError):
         return None, ""
 
 

@@ -17,12 +17,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from modelcar.bearer import SERVICE_ACCOUNT_TOKEN
+from modelcar.distribution.registries import find_registry
 from modelcar.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
 _TOKEN_USER = "<token>"  # noqa: S105 - the marker that credential helpers give with an identity token
 _HELPER_TIMEOUT_S = 60
+_POD_USER = "serviceaccount"
+"""OpenShift's registry takes any name beside a token. Source: `registries.py`."""
 
 _DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
@@ -38,32 +42,46 @@ class Credentials:
         password: Empty with an identity token.
         identity_token: An OAuth2 refresh token, or empty.
         origin: The file or helper they come from, for errors.
+        password_file: Holds the password instead, and is read each time: tokens in pods are renewed in place.
     """
 
     username: str
     password: str = field(repr=False)
     identity_token: str = field(default="", repr=False)
     origin: str = ""
+    password_file: Path | None = None
 
     @property
     def basic(self) -> str:
-        """The value of an `Authorization: Basic` header."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        """The value of an `Authorization: Basic` header.
+
+        Raises:
+            InvalidInput: `password_file` cannot be read.
+        """
+        password = self.password if self.password_file is None else _read_token(self.password_file)
+        return "Basic " + base64.b64encode(f"{self.username}:{password}".encode()).decode()
 
 
 def find_credentials(
-    registry: str, repository: str, *, authfile: Path | None = None, env: Mapping[str, str] = os.environ
+    registry: str,
+    repository: str,
+    *,
+    authfile: Path | None = None,
+    env: Mapping[str, str] = os.environ,
+    pod_token: Path = SERVICE_ACCOUNT_TOKEN,
 ) -> Credentials | None:
     """Look for a registry's credentials where podman and docker keep them.
 
     Files in order: `authfile`, `REGISTRY_AUTH_FILE`, podman's runtime file, podman's and docker's configuration. In
-    each, the longest matching `registry/path` wins, then its credential helpers.
+    each, the longest matching `registry/path` wins, then its credential helpers. For OpenShift's own registry, which no
+    file names, the token of the pod's service account is the password.
 
     Args:
         registry: Host with optional port.
         repository: Path below it.
         authfile: Read instead of all others; docker's or podman's format, also a mounted `.dockerconfigjson`.
         env: Where `REGISTRY_AUTH_FILE`, `DOCKER_CONFIG`, `XDG_RUNTIME_DIR` and `HOME` stand.
+        pod_token: Where a pod has its service account's token.
 
     Returns:
         None when no file names the registry: then access is anonymous.
@@ -79,7 +97,20 @@ def find_credentials(
         # isfile, because Path.is_file raises for a home directory that another user may not look into.
         if os.path.isfile(path) and (found := _search(path, registry, repository)) is not None:
             return found
+    if find_registry(registry).takes_pod_token and os.path.isfile(pod_token):
+        return Credentials(_POD_USER, "", "", str(pod_token), pod_token)
     return None
+
+
+def _read_token(path: Path) -> str:
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is no token"
+        raise InvalidInput(
+            f"{path} cannot be read as a service account's token: {reason}",
+            hint="Log in with podman login, or name an auth file with --authfile.",
+        ) from None
 
 
 def _default_files(env: Mapping[str, str]) -> Iterator[Path]:

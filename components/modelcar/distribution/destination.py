@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +50,10 @@ class Destination(Protocol):
     @property
     def name(self) -> str:
         """What stands before `@sha256:…` in the image's reference."""
+        ...
+
+    def waiting_by(self, wait: Callable[[float], None]) -> Destination:
+        """The same place, where `wait` is called with the seconds between two attempts; it may raise to end them."""
         ...
 
     def check_access(self) -> None:

@@ -10,8 +10,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence, Set
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,7 @@ class Layout:
         self.name = f"oci-layout:{directory}"
         self._directory = directory
         self._blobs = directory / "blobs" / "sha256"
+        self._wait: Callable[[float], None] = time.sleep
         if directory.exists() and not directory.is_dir():
             raise InvalidInput(f"{directory} is not a directory", hint="Name an empty or a new directory.")
         # In this order: another push may make the layout meanwhile, and it writes `oci-layout` first.
@@ -52,6 +55,12 @@ class Layout:
             raise InvalidInput(
                 f"{directory} has files in it and is not an OCI layout", hint="Name an empty or a new directory."
             )
+
+    def waiting_by(self, wait: Callable[[float], None]) -> Layout:
+        """The same layout, where `wait` is called with the seconds between two attempts."""
+        other = copy(self)
+        other._wait = wait
+        return other
 
     def check_access(self) -> None:
         """Make the directory, and remove what pushes left there that were killed.
@@ -99,7 +108,7 @@ class Layout:
             DistributionError: The directory cannot be written to.
             PromotionError: What reading the blob raised.
         """
-        retry(lambda: self._store(_Hashed(blob), digest))
+        retry(lambda: self._store(_Hashed(blob), digest), wait=self._wait)
 
     def write_stream(self, stream: BlobStream) -> Digest:
         """Store a blob while it is read; each attempt reads it from its start.
@@ -108,7 +117,7 @@ class Layout:
             DistributionError: The directory cannot be written to.
             PromotionError: What reading the stream raised.
         """
-        return retry(lambda: self._store(stream, None))
+        return retry(lambda: self._store(stream, None), wait=self._wait)
 
     def write_manifest(self, content: bytes, media_type: str, tags: Sequence[str]) -> None:
         """Store a manifest and name it in `index.json`: once for each tag, or once without one.

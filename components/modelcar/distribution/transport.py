@@ -9,12 +9,15 @@ import http.cookiejar
 import os
 import socket
 import ssl
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from modelcar.bearer import is_loopback
 from modelcar.errors import DistributionError, InvalidInput
 from modelcar.wire import find_causes, find_reason
 
@@ -36,7 +39,7 @@ def new_session(ca_file: Path | None, connections: int) -> requests.Session:
     Raises:
         InvalidInput: The CA file, or one that the environment names, cannot be read.
     """
-    session = requests.Session()
+    session = _Session()
     # No .netrc passwords and no cookies: Harbor answers requests with cookies with CSRF checks.
     session.trust_env = False
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -46,6 +49,26 @@ def new_session(ca_file: Path | None, connections: int) -> requests.Session:
     session.mount("https://", _TrustingAdapter(context, connections))
     session.mount("http://", HTTPAdapter(pool_connections=connections, pool_maxsize=connections))
     return session
+
+
+def find_proxies(url: str) -> dict[str, str]:
+    """The proxies that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name for a URL; none on loopback."""
+    if is_loopback(urlsplit(url).hostname or ""):
+        return {}
+    found: dict[str, str] = requests.utils.get_environ_proxies(url, no_proxy=None)
+    return found
+
+
+def bound_body(response: requests.Response, most_bytes: int) -> None:
+    """Read the answer's body, but not more than this; what was read is its content from then on.
+
+    Raises:
+        urllib3.exceptions.HTTPError: The connection broke off.
+    """
+    body = response.raw.read(most_bytes + 1, decode_content=True)
+    if len(body) > most_bytes:
+        response.raw.close()  # nobody wants the rest, so the connection cannot be used again
+    response.raw = BytesIO(body[:most_bytes])
 
 
 def describe_tls_error(host: str, error: requests.exceptions.SSLError) -> DistributionError:
@@ -73,10 +96,17 @@ def speaks_no_tls(error: BaseException) -> bool:
     return isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS
 
 
-def is_unknown_host(error: requests.RequestException) -> bool:
+def is_unknown_host(error: Exception) -> bool:
     """Whether the name does not exist; names that cannot be looked up just now are another matter."""
     cause = find_causes(error)[-1]
     return isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
+
+
+class _Session(requests.Session):
+    """Looks for proxies again where it is sent elsewhere: another host may have another, or none."""
+
+    def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> Any:  # noqa: ARG002 - its
+        return find_proxies(prepared_request.url or "")
 
 
 class _TrustingAdapter(HTTPAdapter):

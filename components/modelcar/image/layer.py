@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modelcar.errors import ContentMismatch, PromotionError
-from modelcar.jobs import Cancelled
+from modelcar.jobs import Cancelled, wait_unless
 from modelcar.reference import Digest
 from modelcar.retry import Attempts
 from modelcar.snapshot import ModelFile
@@ -218,7 +218,7 @@ class FileStream:
 
     def _read(self) -> Iterator[bytes]:
         """The rest, up to exactly `size_bytes`; what breaks in between is opened again where it broke off."""
-        attempts, size_bytes = Attempts(wait=self._wait), self._file.size_bytes
+        attempts, size_bytes = Attempts(wait=wait_unless(self._cancelled)), self._file.size_bytes
         while True:
             try:
                 with self._open_file(self._file, self._offset) as blocks:
@@ -238,11 +238,6 @@ class FileStream:
                     f"{self._file.path} has {'more than' if self._offset > size_bytes else 'only'} "
                     f"{min(self._offset, size_bytes)} bytes, but {size_bytes} were published"
                 )
-
-    def _wait(self, delay_s: float) -> None:
-        """Wait between attempts, but not longer than the work lasts."""
-        self._cancelled.wait(delay_s)
-        self._stop_if_cancelled()
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled.is_set():
