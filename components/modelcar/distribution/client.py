@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from modelcar.bearer import is_loopback
 from modelcar.distribution.auth import Authorizer
-from modelcar.distribution.credentials import find_credentials
+from modelcar.distribution.credentials import POD_SECRETS, find_credentials
 from modelcar.distribution.ladder import Ladder
 from modelcar.distribution.registries import find_registry
 from modelcar.distribution.transport import (
@@ -71,6 +71,8 @@ class Access:
         plain_http: Registries without TLS are meant to be spoken to as well. On loopback they are in any case.
         connections: How many may be open at once to one registry.
         timeouts: How long it may be silent.
+        pod: Where a pod has what Kubernetes gives it: `token` is a password for OpenShift's own registry, which the
+            authority in `service-ca.crt` signs for.
     """
 
     authfile: Path | None = None
@@ -78,6 +80,7 @@ class Access:
     plain_http: bool = False
     connections: int = 8
     timeouts: Timeouts = Timeouts()
+    pod: Path = POD_SECRETS
 
 
 class Registry:
@@ -101,13 +104,16 @@ class Registry:
             InvalidInput: The auth file or the CA file cannot be used.
         """
         self.host, self.timeouts = host, access.timeouts
-        self.ladder = Ladder(find_registry(host))
-        self._session = new_session(access.ca_file, access.connections)
+        profile = find_registry(host)
+        self.ladder = Ladder(profile)
+        service_ca = access.pod / "service-ca.crt"
+        also = [service_ca] if profile.takes_pod_token and service_ca.is_file() else []
+        self._session = new_session(access.ca_file, access.connections, also=also)
         self._base = self._find_base(access)
         self._admitted = self._has_answered = False
         self._authorizer = Authorizer(
             host,
-            find_credentials(host, repository, authfile=access.authfile),
+            find_credentials(host, repository, authfile=access.authfile, pod=access.pod),
             self._send,
             plain_http=self._base.startswith("http://"),
         )

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _TOKEN_USER = "<token>"  # noqa: S105 - the marker that credential helpers give with an identity token
 _HELPER_TIMEOUT_S = 60
+POD_SECRETS = SERVICE_ACCOUNT_TOKEN.parent
 _POD_USER = "serviceaccount"
 """OpenShift's registry takes any name beside a token. Source: `registries.py`."""
 
@@ -49,7 +50,7 @@ class Credentials:
     password: str = field(repr=False)
     identity_token: str = field(default="", repr=False)
     origin: str = ""
-    password_file: Path | None = None
+    password_file: Path | None = field(default=None, repr=False)
 
     @property
     def basic(self) -> str:
@@ -68,7 +69,7 @@ def find_credentials(
     *,
     authfile: Path | None = None,
     env: Mapping[str, str] = os.environ,
-    pod_token: Path = SERVICE_ACCOUNT_TOKEN,
+    pod: Path = POD_SECRETS,
 ) -> Credentials | None:
     """Look for a registry's credentials where podman and docker keep them.
 
@@ -81,7 +82,7 @@ def find_credentials(
         repository: Path below it.
         authfile: Read instead of all others; docker's or podman's format, also a mounted `.dockerconfigjson`.
         env: Where `REGISTRY_AUTH_FILE`, `DOCKER_CONFIG`, `XDG_RUNTIME_DIR` and `HOME` stand.
-        pod_token: Where a pod has its service account's token.
+        pod: Where a pod has its service account's `token`.
 
     Returns:
         None when no file names the registry: then access is anonymous.
@@ -97,8 +98,9 @@ def find_credentials(
         # isfile, because Path.is_file raises for a home directory that another user may not look into.
         if os.path.isfile(path) and (found := _search(path, registry, repository)) is not None:
             return found
-    if find_registry(registry).takes_pod_token and os.path.isfile(pod_token):
-        return Credentials(_POD_USER, "", "", str(pod_token), pod_token)
+    token = pod / "token"
+    if find_registry(registry).takes_pod_token and os.path.isfile(token):
+        return Credentials(_POD_USER, "", "", str(token), token)
     return None
 
 

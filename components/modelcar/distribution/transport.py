@@ -9,6 +9,7 @@ import http.cookiejar
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,13 @@ _OTHER_NAME = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of openssl/x509_vfy.h."""
 
 
-def new_session(ca_file: Path | None, connections: int) -> requests.Session:
+def new_session(ca_file: Path | None, connections: int, *, also: Sequence[Path] = ()) -> requests.Session:
     """A session without cookies and passwords of its own.
 
     Args:
         ca_file: PEM certificates, trusted beside the system's.
         connections: How many may be open at once to one host.
+        also: More of them.
 
     Raises:
         InvalidInput: The CA file, or one that the environment names, cannot be read.
@@ -45,7 +47,7 @@ def new_session(ca_file: Path | None, connections: int) -> requests.Session:
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     # A blob's digest is of the bytes as stored; nobody shall compress them on the way.
     session.headers.update({"User-Agent": "modelcar", "Accept-Encoding": "identity"})
-    context = _trust(ca_file)
+    context = _trust([ca_file, *also])
     session.mount("https://", _TrustingAdapter(context, connections))
     session.mount("http://", HTTPAdapter(pool_connections=connections, pool_maxsize=connections))
     return session
@@ -126,13 +128,13 @@ class _TrustingAdapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def _trust(files: Sequence[Path | None]) -> ssl.SSLContext:
     """The certificates that count: the system's (those that `requests` brings where it has none) and what is named."""
     named = next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), None)
     context = ssl.create_default_context()
     if context.cert_store_stats()["x509_ca"] == 0:
         context.load_verify_locations(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
-    for path in (Path(named) if named else None, ca_file):
+    for path in (Path(named) if named else None, *files):
         if path is None:
             continue
         try:
