@@ -53,10 +53,11 @@ def fault(values: dict[str, object]) -> str:
         ("kind", "Pod", "is 'Pod', not 'PromotionSpec'. This version reads no other."),
         (
             "model.source",
-            "s3://bucket/model",
-            "'s3://bucket/model' is not a model source. Write hf://org/name for a Hub, or file:///dir for a directory.",
+            "gs://bucket/model",
+            "'gs://bucket/model' is not a model source. "
+            "Write hf://org/name for a Hub, s3://bucket/prefix for a bucket, or file:///dir for a directory.",
         ),
-        ("model.source", "hf://", "'hf://' names no model. Write hf://org/name or file:///dir."),
+        ("model.source", "hf://", "'hf://' names no model. Write hf://org/name, s3://bucket/prefix or file:///dir."),
         ("model.source", "hf://a/b\x07", "'hf://a/b\\x07' holds a character that cannot be seen"),
         ("model.revision", "a b", "'a b' is not a revision. Write a branch, a tag or a commit hash."),
         ("model.revision", "", "is blank. Leave the key out instead."),
@@ -207,6 +208,12 @@ def test_a_key_with_a_line_end_stays_on_one_line() -> None:
 def test_a_directory_has_no_revision() -> None:
     assert fault({"model.source": "file:///models/a@b", "model.revision": "main"}) == (
         "model.revision: a directory has no revisions; leave the key out"
+    )
+
+
+def test_a_bucket_has_no_revision() -> None:
+    assert fault({"model.source": "s3://models/tiny@v1", "model.revision": "main"}) == (
+        "model.revision: a bucket has no revisions; leave the key out"
     )
 
 

@@ -27,7 +27,7 @@ class BuildRequest:
     """Which model becomes which image.
 
     Attributes:
-        source: `hf://org/name[@revision]` or `file:///dir`.
+        source: `hf://org/name[@revision]`, `s3://bucket/prefix` or `file:///dir`.
         destination: A repository, with or without a tag, or a layout directory.
         base_image: None for scratch.
         platforms: Of the image, at least one; several become an index over one set of model layers.

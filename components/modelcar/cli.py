@@ -87,8 +87,8 @@ class _Echo(logging.Handler):
 def push_command(source: str, destination: str, *, concurrency: int, as_json: bool, **options: Any) -> None:
     """Build a ModelCar image from SOURCE and push it to DESTINATION.
 
-    SOURCE is hf://org/name[@revision] or file:///directory. DESTINATION is registry/repository[:tag], or
-    oci-layout:DIRECTORY[:tag].
+    SOURCE is hf://org/name[@revision], s3://bucket/prefix or file:///directory. DESTINATION is
+    registry/repository[:tag], or oci-layout:DIRECTORY[:tag].
     """
     from modelcar.build import execute, prepare
     from modelcar.display import show_progress, stderr_console

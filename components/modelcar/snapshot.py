@@ -50,7 +50,7 @@ class ModelSnapshot:
     """A model at one commit: an immutable list of files.
 
     Attributes:
-        uri: Where it comes from, without revision: `hf://org/name` or `file:///dir`.
+        uri: Where it comes from, without revision: `hf://org/name`, `s3://bucket/prefix` or `file:///dir`.
         revision: Branch, tag or commit asked for; None where the source has no revisions.
         commit_hash: 40 hex digits that `revision` resolved to; None where the source has none.
         files: Sorted by the UTF-8 bytes of their paths; never empty.

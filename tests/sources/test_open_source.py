@@ -6,13 +6,17 @@ from modelcar.errors import InvalidReference
 from modelcar.sources.hub import HubSource
 from modelcar.sources.open import open_source
 
+SCHEMES = "Write hf://org/name for a model on a Hub, s3://bucket/prefix for a bucket, or file:///dir for a directory."
+
 
 @pytest.mark.parametrize(
     ("uri", "hint"),
     [
-        ("s3://bucket/model", "Write hf://org/name for a model on a Hub, or file:///dir for a directory."),
-        ("oci://quay.io/a/b", "Write hf://org/name for a model on a Hub, or file:///dir for a directory."),
-        ("", "Write hf://org/name for a model on a Hub, or file:///dir for a directory."),
+        ("oci://quay.io/a/b", SCHEMES),
+        ("gs://bucket/model", SCHEMES),
+        ("", SCHEMES),
+        ("s3a://bucket/model", "Write s3://bucket/model."),
+        ("https://bucket.s3.eu-west-1.amazonaws.com/models/llama", "Write s3://bucket/models/llama."),
         ("/data/model", "Write file:///data/model for a directory."),
         ("org/name", "Write hf://org/name for a model on a Hub, or file:// and an absolute path for a directory."),
         ("https://huggingface.co/org/name/tree/main", "Write hf://org/name."),
@@ -54,6 +58,20 @@ def test_a_model_has_no_kind_in_front() -> None:
 
 def test_a_name_without_an_organisation_is_a_model_too() -> None:
     assert isinstance(open_source("hf://gpt2"), HubSource)
+
+
+def test_a_signed_address_is_not_repeated() -> None:
+    with pytest.raises(InvalidReference) as caught:
+        open_source("https://bucket.s3.amazonaws.com/model?X-Amz-Signature=secret")
+    assert str(caught.value) == "'https://bucket.s3.amazonaws.com/model' is not the address of a model"
+    assert caught.value.hint == "Write s3://bucket/model."
+
+
+def test_a_bucket_has_no_revision() -> None:
+    with pytest.raises(InvalidReference) as caught:
+        open_source("s3://bucket/model", revision="main")
+    assert str(caught.value) == "a bucket has no revisions"
+    assert caught.value.hint == "Leave 'main' out."
 
 
 def test_a_directory_has_no_revision() -> None:

@@ -103,7 +103,7 @@ def _edge(words: str) -> Html:
 
 
 def _source(source: SourceReport) -> Node:
-    name = source.uri.removeprefix("hf://").removeprefix("file://")
+    name = source.uri.removeprefix("hf://").removeprefix("s3://").removeprefix("file://")
     commit = (f"at {source.commit_hash[:SHORT]}",) if source.commit_hash is not None else ()
     files = f"{source.files} file{'s' if source.files != 1 else ''}, {format_bytes(source.size_bytes)}"
     return Node(name, (*commit, files), hub_page(source), "", is_new=True)

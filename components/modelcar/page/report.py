@@ -33,7 +33,7 @@ class SourceReport:
     """The model as it was published.
 
     Attributes:
-        uri: `hf://org/name` or `file:///dir`.
+        uri: `hf://org/name`, `s3://bucket/prefix` or `file:///dir`.
         commit_hash: None where the source has none.
         files: How many.
         size_bytes: Sum of their sizes.

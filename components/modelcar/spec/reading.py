@@ -165,6 +165,8 @@ class _Reading:
             return
         if source.startswith("file://"):
             self._fault(revision_key, "a directory has no revisions; leave the key out")
+        elif source.startswith("s3://"):
+            self._fault(revision_key, "a bucket has no revisions; leave the key out")
         elif "@" in source:
             self._fault(revision_key, f"{source_key} names a revision too, behind @; keep one of them")
 
