@@ -17,6 +17,7 @@ import pytest
 from modelcar_sandbox.demo_model import write_demo_model
 from modelcar_sandbox.hub import Hub, create_app
 from modelcar_sandbox.service import Service
+from object_store_service import RunningStore, serve_store
 
 GOLDEN = "sha256:dc41287742a30eae7a71ee32d5e0086370d977d6250af49ecd13fa4b43a34aaf"
 
@@ -39,6 +40,15 @@ def hub_url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     Hub(directory).publish("acme/model", model)
     with Service(create_app(directory)) as service:
         yield service.url
+
+
+@pytest.fixture(scope="module")
+def store(model: Path) -> Iterator[RunningStore]:
+    with serve_store() as running:
+        running.put(
+            {path.relative_to(model).as_posix(): path.read_bytes() for path in model.rglob("*.*")}, "acme/model/"
+        )
+        yield running
 
 
 def _digest(source: str, tmp_path: Path, **environment: str) -> str:
@@ -73,6 +83,10 @@ def test_a_directory_gives_the_golden_digest(model: Path, tmp_path: Path) -> Non
 
 def test_a_hub_gives_the_golden_digest(hub_url: str, tmp_path: Path) -> None:
     assert _digest("hf://acme/model", tmp_path, HF_ENDPOINT=hub_url) == GOLDEN
+
+
+def test_a_bucket_gives_the_golden_digest(store: RunningStore, tmp_path: Path) -> None:
+    assert _digest(f"s3://{store.bucket}/acme/model", tmp_path, **store.environment) == GOLDEN
 
 
 def test_a_download_from_a_hub_gives_the_golden_digest(hub_url: str, tmp_path: Path) -> None:

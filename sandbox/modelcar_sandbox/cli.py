@@ -34,7 +34,8 @@ def sandbox() -> None:
 def up(directory: Path, host: str) -> None:
     """Start all services, and run until Ctrl-C.
 
-    They are a Hub, an OCI registry, a Model Registry, a pipeline server, a Kubernetes API and a git repository.
+    They are a Hub, an object store, an OCI registry, a Model Registry, a pipeline server, a Kubernetes API and a git
+    repository.
 
     DIR/sandbox.env then holds the variables with which commands use them, DIR/promotion.yaml a promotion to try.
     """
@@ -58,10 +59,11 @@ def up(directory: Path, host: str) -> None:
 
 def _describe(running: Sandbox) -> str:
     """What runs where, and what to type next."""
-    from modelcar_sandbox.sandbox import DEMO_MODEL
+    from modelcar_sandbox.sandbox import BUCKET, BUCKET_DIRECTORY, DEMO_MODEL
 
     rows = [
         ("Hub", running.hub_url, f"holds {DEMO_MODEL}"),
+        ("Object store", running.object_store_url, f"holds s3://{BUCKET}/{BUCKET_DIRECTORY}; forgets what is added"),
         ("OCI registry", running.registry_address, f"holds {running.base_image.partition('/')[2]}"),
         ("Model Registry", running.model_registry_url, "the Kubeflow REST API, v1 and v1alpha3"),
         ("Pipelines", running.pipelines_url, "the Kubeflow Pipelines API; runs are processes here"),

@@ -24,6 +24,7 @@ from modelcar_sandbox.kfp import PipelineServer
 from modelcar_sandbox.kubernetes import create_app as create_kubernetes
 from modelcar_sandbox.kubernetes import write_kubeconfig
 from modelcar_sandbox.model_registry.app import create_app as create_model_registry
+from modelcar_sandbox.object_store import KEYS, REGION, ObjectStore
 from modelcar_sandbox.oci_registry.app import create_app as create_oci_registry
 from modelcar_sandbox.ports import read_ports, take_port, write_ports
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 DEMO_MODEL = git_tree.DEMO_MODEL
 DEMO_DATA = "datasets/sandbox/demo-sentences"
+BUCKET, BUCKET_DIRECTORY = "models", "demo-llama"
 
 _SPEC = """\
 # What is promoted in the sandbox, and to where. docs/reference/promotion-spec.md tells every key.
@@ -57,6 +59,7 @@ inferenceService:
 
 
 _TOKENS = (
+    "AWS_SESSION_TOKEN",
     "KF_PIPELINES_TOKEN",
     "KF_PIPELINES_TOKEN_FILE",
     "KF_PIPELINES_SA_TOKEN_PATH",
@@ -72,16 +75,17 @@ _TOKENS = (
 
 
 class Sandbox:
-    """Hub, OCI registry, Model Registry, pipelines, Kubernetes API and git, running while the context is open.
+    """Hub, object store, OCI registry, Model Registry, pipelines, Kubernetes API and git, while the context is open.
 
     What they hold stays in the directory, whatever ends the process, and each service comes back on the same port: so
-    what was written into git stays true.
+    what was written into git stays true. The object store alone has the demo model each time, and nothing else.
 
     Attributes:
         directory: Absolute; holds everything, and nothing is written elsewhere.
         host: Address on which the services listen.
         hub: Where models are published.
         hub_url: `http://host:port`.
+        object_store_url: `http://host:port`, which speaks S3.
         registry_address: `host:port` of the OCI registry, which speaks plain HTTP.
         model_registry_url: `http://host:port`.
         pipelines_url: `http://host:port` of the Kubeflow Pipelines API.
@@ -94,6 +98,7 @@ class Sandbox:
     """
 
     hub_url: str
+    object_store_url: str
     registry_address: str
     model_registry_url: str
     git_url: str
@@ -167,6 +172,7 @@ class Sandbox:
         kubernetes = create_kubernetes(self.directory / "kubernetes")
         applications: dict[str, WSGIApplication] = {
             "hub": create_hub(self.hub.directory),
+            "object-store": ObjectStore(self._fill_bucket),
             "oci-registry": create_oci_registry(self.directory / "oci-registry"),
             "model-registry": create_model_registry(self.directory / "model-registry"),
             "pipelines": pipelines.app,
@@ -182,6 +188,7 @@ class Sandbox:
         write_ports(state, services)
         write_kubeconfig(self.kubeconfig, services["kubernetes"].url)
         self.hub_url = services["hub"].url
+        self.object_store_url = services["object-store"].url
         self.registry_address = services["oci-registry"].address
         self.model_registry_url = services["model-registry"].url
         self.pipelines_url = services["pipelines"].url
@@ -198,10 +205,21 @@ class Sandbox:
         repository = git_tree.create_gitops_repository(self.directory, registry=self.registry_address)
         self.git_url = repository.as_uri()
 
+    def _fill_bucket(self, store: ObjectStore) -> None:
+        """Put the demo model, too, where the object store is asked for it."""
+        store.make_bucket(BUCKET)
+        with tempfile.TemporaryDirectory(dir=self.directory, prefix=".fill-") as files:
+            write_demo_model(Path(files))
+            store.put_directory(BUCKET, BUCKET_DIRECTORY, Path(files))
+
     def _write_files(self) -> None:
         """Say where everything is; a spec that the user changed is kept while it names these services."""
         beside_proxy = ",".join(filter(None, [self.host, os.environ.get("no_proxy") or os.environ.get("NO_PROXY")]))
         self.environment |= {
+            "AWS_ENDPOINT_URL_S3": self.object_store_url,
+            "AWS_REGION": REGION,
+            "AWS_S3_BUCKET": BUCKET,
+            **KEYS,
             "HF_ENDPOINT": self.hub_url,
             "HF_HOME": str(self.directory / "hf-home"),
             "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from modelcar.errors import InvalidInput, PromotionError
+from modelcar.sources.open import open_source
 from modelcar.spec import load_spec
 from modelcar_sandbox.git_tree import MANIFEST
 from modelcar_sandbox.sandbox import Sandbox
@@ -102,7 +103,14 @@ def test_it_stops_cleanly(up: Up, tmp_path: Path, number: signal.Signals) -> Non
 def test_what_it_prints_says_where_things_are_and_what_to_type(up: Up, tmp_path: Path) -> None:
     said = wait_until_up(up(tmp_path))
     variables = shell_variables(tmp_path / "sandbox.env")
-    for name in ("HF_ENDPOINT", "MODELCAR_REGISTRY", "MODEL_REGISTRY_URL", "MODELCAR_GIT_URL", "KUBECONFIG"):
+    for name in (
+        "HF_ENDPOINT",
+        "AWS_ENDPOINT_URL_S3",
+        "MODELCAR_REGISTRY",
+        "MODEL_REGISTRY_URL",
+        "MODELCAR_GIT_URL",
+        "KUBECONFIG",
+    ):
         assert f" {variables[name]}" in said
     assert said.endswith(f"\n  . {tmp_path}/sandbox.env\n  modelcar promote {tmp_path}/promotion.yaml\n")
 
@@ -157,7 +165,7 @@ def test_the_environment_file_says_what_the_sandbox_says(tmp_path: Path) -> None
         variables = shell_variables(sandbox.environment_file)
     assert {name: variables[name] for name in sandbox.environment} == sandbox.environment
     tokens = [name for name in variables if "TOKEN" in name and name != "HF_TOKEN_PATH"]
-    assert len(tokens) == 9
+    assert len(tokens) == 10
     assert {variables[name] for name in tokens} == {""}
     assert variables["REGISTRY_AUTH_FILE"] == ""
     assert sandbox.environment["HF_HOME"] == str(tmp_path / "it's here" / "hf-home")
@@ -202,6 +210,28 @@ def test_models_that_were_published_stay(tmp_path: Path) -> None:
         commit = sandbox.hub.resolve("sandbox/demo-llama", "main")
         assert commit is not None
         assert commit.commit_hash == commit_hash
+
+
+def test_the_demo_model_is_in_a_bucket_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(tmp_path) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        bucket = open_source("s3:///demo-llama").snapshot()
+        hub = open_source("hf://sandbox/demo-llama").snapshot()
+    assert bucket.uri == "s3://models/demo-llama"
+    assert [(one.path, one.size_bytes) for one in bucket.files] == [(one.path, one.size_bytes) for one in hub.files]
+
+
+def test_nobody_waits_for_an_object_store_that_is_not_asked(tmp_path: Path) -> None:
+    program = f"""if True:
+        import sys
+        from pathlib import Path
+        from modelcar_sandbox.sandbox import Sandbox
+        with Sandbox(Path({str(tmp_path)!r})):
+            print({{"moto", "boto3", "botocore", "flask"}} & {{name.partition(".")[0] for name in sys.modules}})
+    """
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
 
 
 def test_nothing_unfinished_is_left_in_the_directory(tmp_path: Path) -> None:
@@ -249,7 +279,7 @@ def test_a_state_file_of_nonsense_is_named(tmp_path: Path, state: str) -> None:
 def test_ports_lie_below_those_of_outgoing_connections(tmp_path: Path) -> None:
     with Sandbox(tmp_path):
         ports = json.loads((tmp_path / "sandbox.json").read_text())["ports"]
-    assert set(ports) == {"hub", "oci-registry", "model-registry", "pipelines", "kubernetes"}
+    assert set(ports) == {"hub", "object-store", "oci-registry", "model-registry", "pipelines", "kubernetes"}
     assert all(20_000 <= port < 32_000 for port in ports.values())
 
 
