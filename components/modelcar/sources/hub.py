@@ -7,7 +7,7 @@ huggingface_hub keeps what its side requests bring. The one exception is its own
 Files that the Hub keeps in Xet come through its HTTP bridge, as any other. hf_xet would fetch the parts of one file
 side by side, but it holds Python's lock while it waits and keeps a cache on disk. Nor are several ranges of one file
 read at once here: a registry takes a file as one stream, in order, so what came early of its end would have to wait in
-memory. Several files are read at once instead, one for each layer that is on its way.
+memory. Several files are read at once instead, one for each layer that is on its way, and small ones ahead.
 
 Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables,
 https://huggingface.co/docs/hub/xet/legacy-git-lfs (the bridge)
@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import cast
 from urllib.parse import urlsplit
 
 from modelcar.errors import InvalidInput, InvalidReference, SourceAccessDenied, SourceError
 from modelcar.snapshot import ModelFile, ModelSnapshot
+from modelcar.sources.ahead import ReadAhead
 from modelcar.sources.download import BRIDGE_LIMIT_BYTES, RemoteFile, check_access, new_session, read
 from modelcar.sources.listing import HubRepository
 from modelcar.sources.patterns import Patterns
@@ -67,6 +68,7 @@ class HubSource:
         self._host = urlsplit(self._endpoint).netloc
         self._commit_hash: str | None = None
         self._session = new_session()
+        self._ahead = ReadAhead(self._fetch, ())
 
     def snapshot(self) -> ModelSnapshot:
         """Resolve the revision and list the files of that commit; asks once whether a gated model may be read.
@@ -83,6 +85,7 @@ class HubSource:
             found = list(remote.list_files(self._session, commit_hash))
         self._commit_hash = commit_hash
         files, left_out = self._patterns.select(found, self._uri)
+        self._ahead = ReadAhead(self._fetch, files)
         largest = max(files, key=lambda file: file.size_bytes)
         if gated:
             check_access(self._session, self._file(files[0], remote))
@@ -95,7 +98,16 @@ class HubSource:
         """Read a file from `offset` to its end; see `modelcar.snapshot.Source`."""
         if self._commit_hash is None:
             self.snapshot()
+        if offset == 0 and (content := self._ahead.take(file)) is not None:
+            return nullcontext(iter([content] if content else []))
+        return self._read(file, offset)
+
+    def _read(self, file: ModelFile, offset: int) -> AbstractContextManager[Iterator[bytes]]:
         return read(self._session, self._file(file, self._remote()), offset)
+
+    def _fetch(self, file: ModelFile) -> bytes:
+        with self._read(file, 0) as blocks:
+            return b"".join(blocks)
 
     def _remote(self) -> HubRepository:
         headers = self._headers()
