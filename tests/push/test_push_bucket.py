@@ -14,7 +14,7 @@ from image_checks import UnpackedImage
 from model_files import shard
 from modelcar.distribution.destination import Destination
 from modelcar.errors import SourceError
-from modelcar.plan import make_plan
+from modelcar.plan import PlatformBase, make_plan
 from modelcar.push import PushedImage, push
 from modelcar.reference import Platform
 from modelcar.sources.open import open_source
@@ -43,7 +43,7 @@ def running_store() -> Iterator[RunningStore]:
 
 @pytest.fixture
 def store(running_store: RunningStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningStore]:
-    monkeypatch.setattr("modelcar.image.layer.FileStream._wait", lambda _self, _delay_s: None)
+    monkeypatch.setattr("modelcar.image.layer.wait_unless", lambda _cancelled: lambda _delay_s: None)
     for name, value in running_store.environment.items():
         monkeypatch.setenv(name, value)
     running_store.put(MODEL, "llama/")
@@ -101,7 +101,7 @@ FAULTS = [
 def push_bucket(store: RunningStore, running: Running, then: Callable[[], None] = lambda: None) -> PushedImage:
     """In this process; `then` is called between plan and push."""
     source = open_source(f"s3://{store.bucket}/llama")
-    plan = make_plan(source.snapshot(), running.repository(), platform=AMD64, base=None, previous=())
+    plan = make_plan(source.snapshot(), running.repository(), platforms=[PlatformBase(AMD64, None)], previous=())
     then()
     return push(plan, source, running.repository(), tags=lambda _: ("v1",))
 

@@ -103,7 +103,7 @@ NAMES = [
     "h#a",
     '*~^[x]{y}|`<>"',
     unicodedata.normalize("NFC", "caf\u00e9"),
-    unicodedata.normalize("NFD", "caf\u00e9"),
+    unicodedata.normalize("NFD", "na\u00efve"),
     "\U0001f600",
 ]
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,27 +13,42 @@ from modelcar.sources.ahead import SMALL_BYTES, WINDOW, ReadAhead
 FILES = [ModelFile(f"{number:03d}", 3) for number in range(100)]
 
 
-class Fetches:
-    """Gives each file its name as content, and counts."""
+class Reader:
+    """Gives each file its name as content.
+
+    Attributes:
+        here: Paths that were read when they were wanted.
+        ahead: Paths that were read before.
+    """
 
     def __init__(self, before: Callable[[ModelFile], None] = lambda _: None) -> None:
-        self.paths: list[str] = []
+        self.here: list[str] = []
+        self.ahead: list[str] = []
         self._before = before
-        self._lock = threading.Lock()
+        self._main = threading.current_thread()
 
-    def __call__(self, file: ModelFile) -> bytes:
-        with self._lock:
-            self.paths.append(file.path)
+    @contextmanager
+    def __call__(self, file: ModelFile, offset: int) -> Iterator[Iterator[bytes]]:
+        (self.here if threading.current_thread() is self._main else self.ahead).append(file.path)
         self._before(file)
-        return file.path.encode()
+        yield iter([file.path.encode()[offset:]])
 
 
-def test_files_that_are_taken_in_order_are_fetched_once_each_from_the_third_on() -> None:
-    fetches = Fetches()
-    ahead = ReadAhead(fetches, FILES)
-    assert [ahead.take(file) for file in FILES[:2]] == [None, None]
-    assert [ahead.take(file) for file in FILES[2:]] == [file.path.encode() for file in FILES[2:]]
-    assert sorted(fetches.paths) == [file.path for file in FILES[2:]]
+def take(ahead: ReadAhead, file: ModelFile, offset: int = 0) -> bytes:
+    with ahead.open(file, offset) as blocks:
+        return b"".join(blocks)
+
+
+def paths(files: list[ModelFile]) -> list[str]:
+    return [file.path for file in files]
+
+
+def test_files_that_are_taken_in_order_are_read_once_each_and_ahead_from_the_third_on() -> None:
+    reader = Reader()
+    ahead = ReadAhead(reader, FILES)
+    assert [take(ahead, file).decode() for file in FILES] == paths(FILES)
+    assert reader.here == paths(FILES[:2])
+    assert sorted(reader.ahead) == paths(FILES[2:])
 
 
 def test_eight_are_on_their_way_at_once() -> None:
@@ -43,43 +59,55 @@ def test_eight_are_on_their_way_at_once() -> None:
             together.wait()  # raises when they do not come
 
     files = FILES[: 10 + 5 * WINDOW]
-    ahead = ReadAhead(Fetches(wait_for_the_others), files)
-    assert [ahead.take(file) for file in files].count(None) == 2
+    reader = Reader(wait_for_the_others)
+    ahead = ReadAhead(reader, files)
+    assert [take(ahead, file).decode() for file in files] == paths(files)
+    assert len(reader.here) == 2
 
 
 def test_a_file_that_is_wanted_alone_is_the_only_one_that_is_read() -> None:
-    fetches = Fetches()
-    ahead = ReadAhead(fetches, FILES)
-    assert [ahead.take(FILES[place]) for place in (5, 50, 7, 20)] == [None] * 4
-    assert fetches.paths == []
+    reader = Reader()
+    ahead = ReadAhead(reader, FILES)
+    for place in (5, 50, 7, 20):
+        take(ahead, FILES[place])
+    assert (reader.here, reader.ahead) == (["005", "050", "007", "020"], [])
 
 
-def test_no_more_is_fetched_ahead_than_the_window() -> None:
-    fetches = Fetches()
-    ahead = ReadAhead(fetches, FILES)
+def test_no_more_is_read_ahead_than_the_window() -> None:
+    reader = Reader()
+    ahead = ReadAhead(reader, FILES)
     for file in FILES[:50]:
-        ahead.take(file)
-    assert max(fetches.paths) <= FILES[49 + WINDOW].path
+        take(ahead, file)
+    assert max(reader.ahead) <= FILES[49 + WINDOW].path
+
+
+def test_the_rest_of_a_file_is_read_when_it_is_wanted() -> None:
+    reader = Reader()
+    ahead = ReadAhead(reader, FILES)
+    assert [take(ahead, file, 1) for file in FILES[:5]] == [b"00", b"01", b"02", b"03", b"04"]
+    assert reader.ahead == []
 
 
 def test_a_failure_is_told_to_whoever_takes_the_file_and_then_it_is_read_anew() -> None:
+    broken = {"007"}
+
     def fail(file: ModelFile) -> None:
-        if file.path == "007":
+        if file.path in broken:
+            broken.discard(file.path)
             raise SourceError("broke off", retryable=True)
 
-    ahead = ReadAhead(Fetches(fail), FILES)
+    ahead = ReadAhead(Reader(fail), FILES)
     for file in FILES[:7]:
-        ahead.take(file)
+        take(ahead, file)
     with pytest.raises(SourceError, match=r"^broke off$"):
-        ahead.take(FILES[7])
-    assert ahead.take(FILES[7]) is None
-    assert ahead.take(FILES[8]) in (None, b"008")
+        ahead.open(FILES[7])
+    assert [take(ahead, file).decode() for file in FILES[7:]] == paths(FILES[7:])
 
 
 def test_large_files_are_passed_over() -> None:
-    files = [FILES[0], ModelFile("000-large", SMALL_BYTES + 1), *FILES[1:4]]
-    fetches = Fetches()
-    ahead = ReadAhead(fetches, files)
-    taken = [ahead.take(file) for file in files]
-    assert taken == [None, None, None, b"002", b"003"]
-    assert sorted(fetches.paths) == ["002", "003"]
+    large = ModelFile("000-large", SMALL_BYTES + 1)
+    reader = Reader()
+    ahead = ReadAhead(reader, [FILES[0], large, *FILES[1:4]])
+    for file in (FILES[0], large, *FILES[1:4]):
+        take(ahead, file)
+    assert (reader.here, sorted(reader.ahead)) == (["000", "000-large", "001"], ["002", "003"])

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import cast
 from urllib.parse import urlsplit
@@ -68,7 +68,7 @@ class HubSource:
         self._host = urlsplit(self._endpoint).netloc
         self._commit_hash: str | None = None
         self._session = new_session()
-        self._ahead = ReadAhead(self._fetch, ())
+        self._ahead = ReadAhead(self._read)
 
     def snapshot(self) -> ModelSnapshot:
         """Resolve the revision and list the files of that commit; asks once whether a gated model may be read.
@@ -85,7 +85,7 @@ class HubSource:
             found = list(remote.list_files(self._session, commit_hash))
         self._commit_hash = commit_hash
         files, left_out = self._patterns.select(found, self._uri)
-        self._ahead = ReadAhead(self._fetch, files)
+        self._ahead = ReadAhead(self._read, files)
         largest = max(files, key=lambda file: file.size_bytes)
         if gated:
             check_access(self._session, self._file(files[0], remote))
@@ -98,16 +98,10 @@ class HubSource:
         """Read a file from `offset` to its end; see `modelcar.snapshot.Source`."""
         if self._commit_hash is None:
             self.snapshot()
-        if offset == 0 and (content := self._ahead.take(file)) is not None:
-            return nullcontext(iter([content] if content else []))
-        return self._read(file, offset)
+        return self._ahead.open(file, offset)
 
     def _read(self, file: ModelFile, offset: int) -> AbstractContextManager[Iterator[bytes]]:
         return read(self._session, self._file(file, self._remote()), offset)
-
-    def _fetch(self, file: ModelFile) -> bytes:
-        with self._read(file, 0) as blocks:
-            return b"".join(blocks)
 
     def _remote(self) -> HubRepository:
         headers = self._headers()

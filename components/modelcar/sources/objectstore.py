@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from modelcar.errors import SourceNotFound
 from modelcar.snapshot import ModelFile, ModelSnapshot
+from modelcar.sources.ahead import ReadAhead
 from modelcar.sources.bucket import SCHEME, find_server, open_store, parse_location
 from modelcar.sources.bucket_refusal import Request, broken_off, changed, describe_failure, no_store
 from modelcar.sources.patterns import Patterns
@@ -53,6 +54,7 @@ class ObjectSource:
         self._patterns = patterns
         self._store: S3Store | None = None
         self._tags: dict[str, str] | None = None
+        self._ahead = ReadAhead(self._read)
 
     def snapshot(self) -> ModelSnapshot:
         """List the directory. Objects of zero bytes are asked for one by one: `dir/` may stand for a directory.
@@ -73,13 +75,14 @@ class ObjectSource:
             )
         kept, left_out = self._patterns.select(files, str(self._location))
         self._tags = {file.path: self._tag(found[file.path]) for file in kept}
+        self._ahead = ReadAhead(self._read, kept)
         return ModelSnapshot(str(self._location), None, None, kept, left_out)
 
     def open(self, file: ModelFile, offset: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         """Read a file from `offset` to its end; see `modelcar.snapshot.Source`."""
         if self._tags is None:
             self.snapshot()
-        return self._read(file, offset)
+        return self._ahead.open(file, offset)
 
     def _list(self) -> dict[str, ObjectMeta]:
         """All objects below the prefix by their paths."""
