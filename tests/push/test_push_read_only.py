@@ -16,12 +16,13 @@ from model_files import shard
 from modelcar_sandbox.hub import Hub, create_app
 from modelcar_sandbox.service import Service
 from mount_namespace import run_read_only
+from object_store_service import serve_store
 from registry_service import Running
 from wsgi_faults import Recorder
 
 MIB = 1 << 20
 MODELCAR = [sys.executable, "-c", "from modelcar.cli import main; main()"]
-MODEL: dict[str, bytes | Path] = {
+MODEL = {
     "config.json": b"{}",
     "model-1.safetensors": shard(20 * MIB, seed=1),
     "model-2.safetensors": shard(12 * MIB, seed=2),
@@ -46,22 +47,31 @@ class Served:
 
 def serve_hub(running: ExitStack, directory: Path) -> Served:
     """A Hub that answers everything which huggingface_hub could ask, and is asked by a user who wants telemetry."""
-    Hub(directory).publish("org/model", MODEL)
+    Hub(directory).publish("org/model", {**MODEL})
     recorder = Recorder(create_app(directory))
     service = running.enter_context(Service(recorder))
     environment = {"HF_ENDPOINT": service.url, "HF_HUB_DISABLE_TELEMETRY": "0"}
     return Served("hf://org/model", environment, lambda: [request.path for request in recorder.requests])
 
 
+def serve_bucket(running: ExitStack, _: Path) -> Served:
+    store = running.enter_context(serve_store())
+    store.put(MODEL, "llama/")
+    return Served(f"s3://{store.bucket}/llama", store.environment)
+
+
 def serve_directory(_: ExitStack, directory: Path) -> Served:
     directory.mkdir()
     for path, content in MODEL.items():
-        assert isinstance(content, bytes)
         (directory / path).write_bytes(content)
     return Served(directory.as_uri(), {})
 
 
-SOURCES: Mapping[str, Callable[[ExitStack, Path], Served]] = {"hf": serve_hub, "file": serve_directory}
+SOURCES: Mapping[str, Callable[[ExitStack, Path], Served]] = {
+    "hf": serve_hub,
+    "s3": serve_bucket,
+    "file": serve_directory,
+}
 
 
 @pytest.fixture(params=SOURCES)
