@@ -21,11 +21,14 @@ from modelcar.options import (
     access_options,
     check_spec_alone,
     concurrency_option,
+    forecast_options,
     image_options,
     json_option,
     make_access,
     make_request,
     parse_pairs,
+    read_rates,
+    read_serving,
     reuse_option,
     source_options,
 )
@@ -105,25 +108,47 @@ def push_command(source: str, destination: str, *, concurrency: int, as_json: bo
 @click.argument("what", nargs=-1, required=True, metavar="SPEC | SOURCE DESTINATION")
 @image_options
 @access_options
+@forecast_options
 @json_option
-def plan_command(what: tuple[str, ...], *, as_json: bool, **options: Any) -> None:
-    """Say what a promotion or a push would do; nothing is moved or changed."""
+def plan_command(
+    what: tuple[str, ...],
+    *,
+    manifest: Path | None,
+    gpu_memory: str | None,
+    rate: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say what a promotion or a push would do; nothing is moved or changed.
+
+    What is read, sent and reused, what the registry would refuse, how long it takes at least, and whether the model
+    fits the GPUs that its InferenceService asks for.
+    """
     from modelcar.build import prepare
     from modelcar.drawing import draw_plan
+    from modelcar.forecast import make_forecast
     from modelcar.report import describe_plan
 
     access = make_access(1, **options)
+    memory_bytes, rate_bytes_per_s = read_rates(gpu_memory, rate)
     if len(what) == 1:
         check_spec_alone(what[0])
+        from modelcar.forecast import Serving
         from modelcar.promotion import plan_promotion
         from modelcar.spec import load_spec
 
-        _, build = plan_promotion(load_spec(Path(what[0])), access=access, tell=lambda line: click.echo(line, err=True))
+        spec = load_spec(Path(what[0]))
+        planned = plan_promotion(spec, access=access, tell=lambda line: click.echo(line, err=True))
+        build, where = planned.build, spec.inference_service
+        texts = (planned.manifest.text, *planned.beside)
+        serving: Serving | None = Serving(texts, where.name, where.namespace, memory_bytes)
     elif len(what) == 2:
+        serving = read_serving(manifest, memory_bytes)
         build = prepare(make_request(*what, **options), access)
     else:
         raise click.UsageError("plan takes one SPEC, or SOURCE and DESTINATION.")
-    _print(describe_plan(build), as_json, lambda: draw_plan(build))
+    forecast = make_forecast(build, rate_bytes_per_s=rate_bytes_per_s, serving=serving)
+    _print(describe_plan(build, forecast), as_json, lambda: draw_plan(build, forecast))
 
 
 @cli.command("download")

@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from modelcar.quantities import format_bytes
+from modelcar.quantities import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from modelcar.build import Build
+    from modelcar.forecast import Forecast
+    from modelcar.gpu.fit import Fit
     from modelcar.model_registry.registration import RegisteredVersion
     from modelcar.promotion import Promotion
     from modelcar.push import PushedImage
@@ -34,8 +36,8 @@ def draw_push(image: PushedImage, console: Console | None = None) -> None:
     )
 
 
-def draw_plan(build: Build, console: Console | None = None) -> None:
-    """What a push would move."""
+def draw_plan(build: Build, forecast: Forecast | None = None, console: Console | None = None) -> None:
+    """What a push would move, and what that costs and meets."""
     console = console or _stdout()
     plan = build.plan
     platforms = ", ".join(str(one.platform) for one in plan.platforms)
@@ -49,6 +51,62 @@ def draw_plan(build: Build, console: Console | None = None) -> None:
     _more(console, len(plan.layers))
     _draw_left_out(console, plan.snapshot.left_out)
     _line(console, f"{format_bytes(plan.size_bytes)} in all, {format_bytes(plan.reused_bytes)} of it reused.")
+    if forecast is not None:
+        _draw_forecast(console, forecast)
+
+
+def _draw_forecast(console: Console, forecast: Forecast) -> None:
+    compared = f", {format_bytes(forecast.compared_bytes)} of it to compare" if forecast.compared_bytes else ""
+    _line(
+        console,
+        f"{format_bytes(forecast.read_bytes)} to read{compared}; {format_bytes(forecast.sent_bytes)} to send at most.",
+    )
+    fates = {fate: [layer for layer, its in forecast.base if its is fate] for _, fate in forecast.base}
+    for fate, layers in fates.items():
+        size_bytes = sum(layer.descriptor.size_bytes for layer in layers)
+        many = f"{len(layers)} layers" if len(layers) > 1 else "1 layer"
+        _line(console, f"Base image: {many}, {format_bytes(size_bytes)}, {fate.value}.")
+    times = [f"{format_seconds(seconds)} at {_rate(rate)}" for rate, seconds in forecast.rates]
+    if forecast.sent_bytes:
+        _line(console, f"That takes at least {' or '.join(times)}; no rate was measured.")
+    for hit in forecast.limits:
+        _line(console, f"A push would be refused: {hit.sentence}.", "red")
+        _line(console, f"  {hit.way_out}")
+    if forecast.fit is not None:
+        _draw_fit(console, forecast.fit)
+    if forecast.no_fit:
+        _line(console, f"Whether it fits the GPU cannot be told: {forecast.no_fit}.")
+
+
+def _draw_fit(console: Console, fit: Fit) -> None:
+    """The sum, for one GPU, and what comes of it."""
+    shared = f", which share it {fit.sharing_gpus} ways" if fit.sharing_gpus > 1 else ""
+    memory = (
+        f"{format_bytes(fit.gpu_memory_bytes)} ({fit.gpu_memory_from})" if fit.gpu_memory_bytes else "unknown memory"
+    )
+    gpus = "1 GPU" if fit.server.gpus == 1 else f"{fit.server.gpus} GPUs"
+    _line(console, f"{fit.server.name} asks for {gpus} of {memory}{shared}; vLLM takes {fit.utilization:.0%} of each.")
+    table = _table()
+    table.add_row("weights", format_bytes(fit.weights_bytes), "", "")
+    table.add_row("a step's working memory", format_bytes(fit.estimated_bytes), "", "an estimate")
+    per_token = f"{format_bytes(fit.kv_bytes_per_token)} a token"
+    table.add_row(f"KV cache of {fit.context_tokens} tokens", format_bytes(fit.kv_bytes), "", per_token)
+    if fit.left_bytes is not None:
+        table.add_row("left for KV caches", format_bytes(max(0, fit.left_bytes)), "", "")
+    console.print(table)
+    if fit.fits:
+        _line(console, f"It fits, with {fit.requests or 0:.1f} requests of that length at once.", "green")
+    for because, way_out in fit.faults:
+        _line(console, f"It does not fit: {because}.", "red")
+        _line(console, f"  {way_out}")
+    if fit.fits is None:
+        needed = format_bytes(fit.needed_gpu_memory_bytes)
+        _line(console, f"A GPU of {needed} would do; --gpu-memory says what it has.", "yellow")
+
+
+def _rate(bytes_per_s: int) -> str:
+    gigabits = bytes_per_s / 125_000_000
+    return f"{gigabits:.0f} Gbit/s" if gigabits in (1, 10) else f"{format_bytes(bytes_per_s)}/s"
 
 
 def draw_download(downloaded: Downloaded, console: Console | None = None) -> None:

@@ -79,6 +79,19 @@ reuse_option = click.option(
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(1, 32), default=4, show_default=True, help="Layers that move at once."
 )
+forecast_options = _options(
+    click.option(
+        "--manifest",
+        type=click.Path(path_type=Path),
+        help="The InferenceService that will serve SOURCE; a SPEC names it in git.",
+    ),
+    click.option(
+        "--gpu-memory", metavar="SIZE", help="Of one GPU, for instance 24Gi, where the manifest does not tell."
+    ),
+    click.option(
+        "--rate", metavar="SIZE/s", help="What source and registry give, for instance 200MiB/s; it is not measured."
+    ),
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on stdout."
 )
@@ -108,6 +121,38 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
         reuse=options.get("reuse", True),
         max_layer_bytes=parse_bytes(options["max_layer_size"]) if options["max_layer_size"] is not None else None,
     )
+
+
+def read_rates(gpu_memory: str | None, rate: str | None) -> tuple[int | None, int | None]:
+    """The memory of a GPU in bytes, and bytes a second.
+
+    Raises:
+        InvalidInput: One is no size.
+    """
+    from modelcar.quantities import parse_bytes
+
+    rate_bytes_per_s = parse_bytes(rate.removesuffix("/s")) if rate is not None else None
+    return parse_bytes(gpu_memory) if gpu_memory is not None else None, rate_bytes_per_s
+
+
+def read_serving(manifest: Path | None, gpu_memory_bytes: int | None) -> Any:
+    """The `modelcar.forecast.Serving` of a file, with the YAML files beside it; None without one.
+
+    Raises:
+        InvalidInput: It cannot be read.
+    """
+    if manifest is None:
+        return None
+    from modelcar.forecast import Serving
+
+    try:
+        beside = sorted({*manifest.parent.glob("*.yaml"), *manifest.parent.glob("*.yml")} - {manifest})
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in (manifest, *beside) if path.is_file()]
+    except OSError as error:
+        raise InvalidInput(f"{error.filename} cannot be read: {error.strerror}", hint="Check its rights.") from error
+    if not manifest.is_file():
+        raise InvalidInput(f"{manifest} is not a file", hint="Name the file with the InferenceService.")
+    return Serving(texts, gpu_memory_bytes=gpu_memory_bytes)
 
 
 def make_access(concurrency: int, **options: Any) -> Any:
@@ -143,7 +188,7 @@ def check_spec_alone(spec: str) -> None:
     if spec.startswith(("hf:", "file:")):
         raise click.UsageError("plan of a SOURCE takes a DESTINATION, too.")
     context = click.get_current_context()
-    names = ("revision", "base_image", "platforms", "max_layer_size", "allow", "ignore", "allow_pickle")
+    names = ("revision", "base_image", "platforms", "max_layer_size", "manifest", "allow", "ignore", "allow_pickle")
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(

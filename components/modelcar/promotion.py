@@ -53,6 +53,21 @@ class Promotion:
     promotion_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedPromotion:
+    """What a promotion would begin with.
+
+    Attributes:
+        manifest: As it is in git now.
+        beside: The other YAML files of its directory.
+        build: The image that would be pushed.
+    """
+
+    manifest: Manifest
+    beside: tuple[str, ...]
+    build: Build
+
+
 @contextmanager
 def _silent(total_bytes: int) -> Iterator[Progress]:  # noqa: ARG001 - nobody is told
     yield Silence()
@@ -108,7 +123,7 @@ def promote(
     return Promotion(spec, image, registered, patched, key)
 
 
-def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> tuple[Manifest, Build]:
+def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> PlannedPromotion:
     """Do what `promote` does before the first byte of the model moves; nothing is moved or changed anywhere.
 
     Whether the registry takes a push is not asked: the question would begin one.
@@ -130,7 +145,8 @@ def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> tuple[
     if spec.hold is not None:
         tell(describe_hold(spec))
     with open_repository(target_of(spec.inference_service)) as repository:
-        return survey(spec, repository, registry, access, reuse=True, tell=tell)
+        manifest, build = survey(spec, repository, registry, access, reuse=True, tell=tell)
+        return PlannedPromotion(manifest, repository.read_beside(manifest), build)
 
 
 def survey(

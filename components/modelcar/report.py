@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelcar.build import Build
+    from modelcar.forecast import Forecast
+    from modelcar.gpu.fit import Fit
     from modelcar.model_registry.registration import RegisteredVersion
     from modelcar.promotion import Promotion
     from modelcar.push import PushedImage
@@ -37,8 +39,8 @@ def describe_push(image: PushedImage) -> dict[str, Any]:
     }
 
 
-def describe_plan(build: Build) -> dict[str, Any]:
-    """A plan: what would move."""
+def describe_plan(build: Build, forecast: Forecast | None = None) -> dict[str, Any]:
+    """A plan: what would move; with a forecast, what that costs and meets, too."""
     plan = build.plan
     snapshot = plan.snapshot
     return {
@@ -60,6 +62,61 @@ def describe_plan(build: Build) -> dict[str, Any]:
         "left_out": [
             {"path": file.path, "size_bytes": file.size_bytes, "reason": file.reason} for file in snapshot.left_out
         ],
+        **(_describe_forecast(forecast) if forecast is not None else {}),
+    }
+
+
+def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "base_layers": [
+            {
+                "title": layer.title,
+                "digest": str(layer.descriptor.digest),
+                "size_bytes": layer.descriptor.size_bytes,
+                "fate": fate.value,
+            }
+            for layer, fate in forecast.base
+        ],
+        "read_bytes": forecast.read_bytes,
+        "compared_bytes": forecast.compared_bytes,
+        "sent_bytes": forecast.sent_bytes,
+        "limits": [
+            {
+                "title": hit.title,
+                "size_bytes": hit.size_bytes,
+                "limit_bytes": hit.limit_bytes,
+                "registry": hit.registry.name,
+                "sources": list(hit.registry.sources),
+                "way_out": hit.way_out,
+            }
+            for hit in forecast.limits
+        ],
+        "times": [{"bytes_per_s": rate, "seconds": round(seconds, 3)} for rate, seconds in forecast.rates],
+        "serving": _describe_fit(forecast.fit) if forecast.fit is not None else None,
+        "serving_unknown": forecast.no_fit or None,
+    }
+
+
+def _describe_fit(fit: Fit) -> dict[str, Any]:
+    """Whether the model fits the GPUs, of one of them; `estimated_bytes` is the only figure that is not exact."""
+    return {
+        "inference_service": fit.server.name,
+        "gpus": fit.server.gpus,
+        "sharing_gpus": fit.sharing_gpus,
+        "gpu_memory_bytes": fit.gpu_memory_bytes,
+        "gpu_memory_from": fit.gpu_memory_from or None,
+        "gpu_memory_utilization": fit.utilization,
+        "budget_bytes": fit.budget_bytes,
+        "weights_bytes": fit.weights_bytes,
+        "estimated_bytes": fit.estimated_bytes,
+        "kv_bytes_per_token": fit.kv_bytes_per_token,
+        "context_tokens": fit.context_tokens,
+        "kv_bytes": fit.kv_bytes,
+        "left_bytes": fit.left_bytes,
+        "longest_tokens": fit.longest_tokens,
+        "needed_gpu_memory_bytes": fit.needed_gpu_memory_bytes,
+        "fits": fit.fits,
+        "faults": [{"because": because, "way_out": way_out} for because, way_out in fit.faults],
     }
 
 

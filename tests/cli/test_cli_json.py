@@ -75,13 +75,24 @@ def test_plan_prints_one_object_and_moves_nothing(modelcar: Run, place: Fill, se
         "reused_bytes",
         "layers",
         "left_out",
+        "base_layers",
+        "read_bytes",
+        "compared_bytes",
+        "sent_bytes",
+        "limits",
+        "times",
+        "serving",
+        "serving_unknown",
     ]
     assert services.state() == before
 
 
-def test_a_plan_of_a_spec_is_that_of_its_source_and_destination(modelcar: Run, place: Fill) -> None:
+def test_a_plan_of_a_spec_is_that_of_its_source_and_destination_and_of_its_manifest(
+    modelcar: Run, place: Fill, services: Services
+) -> None:
+    Path("served.yaml").write_text(services.git("show", f"main:{MANIFEST}"))
     of_spec = modelcar("plan", "promotion.yaml", "--json")
-    of_both = modelcar("plan", HUB, place("{registry}/models/demo-llama:latest"), "--json")
+    of_both = modelcar("plan", HUB, place("{registry}/models/demo-llama:latest"), "--manifest", "served.yaml", "--json")
 
     assert read(of_spec.stdout) == read(of_both.stdout)
 

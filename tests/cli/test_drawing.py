@@ -111,7 +111,7 @@ def test_a_plan_is_drawn_with_what_will_become_of_each_layer(console: Console) -
             PlannedLayer(LayerPlan(files=FILES[:2]), candidate),
             PlannedLayer(model, candidate, reusable=True),
         ),
-        console,
+        console=console,
     )
 
     assert text(console) == [
@@ -127,7 +127,7 @@ def test_a_plan_is_drawn_with_what_will_become_of_each_layer(console: Console) -
 def test_a_plan_of_many_layers_is_cut_short(console: Console) -> None:
     layers = [PlannedLayer(LayerPlan(files=(ModelFile(f"model-{n:02}.safetensors", MIB),))) for n in range(20)]
 
-    draw_plan(plan(*layers), console)
+    draw_plan(plan(*layers), console=console)
 
     lines = text(console)
     assert [line.split()[0] for line in lines[1:13]] == [f"model-{n:02}.safetensors" for n in range(12)]

@@ -22,8 +22,8 @@ def plan(place: Place, *, more: str = "", **changes: str) -> tuple[dict[tuple[st
     The layer of directories has no files and a few KiB; whether it is there is seen when it is pushed.
     """
     lines: list[str] = []
-    _, build = plan_promotion(place.spec(more=more, **changes), access=Access(plain_http=True), tell=lines.append)
-    layers = [(tuple(file.path for file in one.layer.files), one.reusable) for one in build.plan.layers]
+    planned = plan_promotion(place.spec(more=more, **changes), access=Access(plain_http=True), tell=lines.append)
+    layers = [(tuple(file.path for file in one.layer.files), one.reusable) for one in planned.build.plan.layers]
     return {files: reusable for files, reusable in layers if files}, lines
 
 

@@ -108,6 +108,24 @@ class Clone:
             raise InvalidInput(f"{path} in {self._url} is not a file", hint="Name the manifest itself.")
         return found
 
+    def beside(self, commit: str, path: str) -> list[File]:
+        """The other YAML files of a file's directory, by name.
+
+        Args:
+            commit: A commit hash.
+            path: Of the file, as `find` takes it.
+        """
+        parent = PurePosixPath(path).parent
+        where = "./" if parent == PurePosixPath() else f"{parent}/"
+        listed = self._git.read("ls-tree", "-z", "--full-tree", commit, "--", where).decode(errors="replace")
+        files = []
+        for line in filter(None, listed.split("\0")):
+            described, _, name = line.partition("\t")
+            mode, _, blob = described.split(" ")
+            if mode.startswith("100") and name.endswith((".yaml", ".yml")) and name != path:
+                files.append(File(mode, blob))
+        return files
+
     def content(self, file: File) -> bytes:
         """The bytes of a file as they are stored; fetched now when the clone has none."""
         try:

@@ -38,6 +38,7 @@ from modelcar.retry import retry
 
 ATTEMPTS = 12
 FIRST_DELAY_S = 0.2
+MOST_BESIDE = 20
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,14 @@ class Repository:
         name, namespace = self.target.name, self.target.namespace
         uri = read_storage_uri(text, name=name, namespace=namespace)
         return Manifest(text, uri, read_namespace(text, name=name, namespace=namespace), commit)
+
+    def read_beside(self, manifest: Manifest) -> tuple[str, ...]:
+        """The other YAML files of the manifest's directory, at its commit: a ServingRuntime may be in one of them.
+
+        At most `MOST_BESIDE`.
+        """
+        files = self._clone.beside(manifest.commit_hash, self.target.path)[:MOST_BESIDE]
+        return tuple(self._clone.content(file).decode(errors="replace") for file in files)
 
     def check_write_access(self) -> None:
         """Ask the server for a push, and send nothing.

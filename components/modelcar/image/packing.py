@@ -91,20 +91,22 @@ def is_own_format(version: str | None) -> bool:
 
 def _group(files: Sequence[ModelFile], count: int, max_layer_bytes: int | None) -> Iterator[LayerPlan]:
     """Contiguous layers of `count` files, or of as many as a layer may hold."""
+    if max_layer_bytes is None:
+        yield from (LayerPlan(files=tuple(files[i : i + count])) for i in range(0, len(files), max(1, count)))
+        return
     empty_bytes = LayerPlan().size_bytes
     group: list[ModelFile] = []
     group_bytes = empty_bytes
     for file in files:
         alone_bytes = LayerPlan(files=(file,)).size_bytes
-        if max_layer_bytes is not None and alone_bytes > max_layer_bytes:
+        if alone_bytes > max_layer_bytes:
             raise UnsafeContent(
                 f"{file.path} makes a layer of {alone_bytes} bytes, and {max_layer_bytes} are allowed; a file cannot "
                 "be split over layers",
                 hint=SMALLER_SHARDS,
             )
         more_bytes = alone_bytes - empty_bytes
-        full = max_layer_bytes is not None and group_bytes + more_bytes > max_layer_bytes
-        if group and (len(group) == count or full):
+        if group and (len(group) == count or group_bytes + more_bytes > max_layer_bytes):
             yield LayerPlan(files=tuple(group))
             group, group_bytes = [], empty_bytes
         group.append(file)

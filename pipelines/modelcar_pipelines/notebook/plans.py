@@ -53,7 +53,7 @@ class PromotionPlan:
         from modelcar.drawing import draw_plan
 
         out = io.StringIO()
-        draw_plan(self.build, Console(file=out, width=120, force_jupyter=False))
+        draw_plan(self.build, console=Console(file=out, width=120, force_jupyter=False))
         rest = [f"{name}: {value}" for name, value in _facts(self.spec, self.serving).items() if value]
         return "\n".join([out.getvalue().rstrip(), *rest])
 
@@ -131,8 +131,8 @@ def make_plan(spec: PromotionSpec) -> PromotionPlan | TrainingPlan:
     """
     if spec.training is not None:
         return TrainingPlan(spec, plan_retraining(spec, tell=_silent))
-    manifest, build = plan_promotion(spec, access=make_access(), tell=_silent)
-    return PromotionPlan(spec, build, manifest.storage_uri)
+    planned = plan_promotion(spec, access=make_access(), tell=_silent)
+    return PromotionPlan(spec, planned.build, planned.manifest.storage_uri)
 
 
 def _silent(line: str) -> None:
