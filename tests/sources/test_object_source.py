@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from canned_answers import Answer, serve_answers
+from canned_answers import Answer, Canned, serve_answers
 from certificates import write_issued_certificate
 from modelcar.errors import PromotionError, SourceNotFound, UnsafeContent
 from modelcar.snapshot import LeftOut, ModelFile, ModelSnapshot
 from modelcar.sources.open import open_source
+from modelcar_sandbox.object_store import KEYS
 from object_store_service import RunningStore
 
 WEIGHTS = random.Random(3).randbytes((3 << 20) + 4321)
@@ -195,6 +197,51 @@ def test_a_session_token_goes_along(store: RunningStore, monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_SESSION_TOKEN", "planted")
     assert read(f"s3://{store.bucket}/token", "a") == [b"1234"]
     assert {one.headers.get("x-amz-security-token") for one in store.recorder.requests} == {"planted"}
+
+
+ROLE = b"""<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>
+<AccessKeyId>key-of-the-role</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken>
+<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
+</AssumeRoleWithWebIdentityResponse>"""
+
+
+@pytest.fixture
+def role(store: RunningStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Canned]:
+    """A pod that has a role and no keys; and who is asked for them, over TLS."""
+    (tmp_path / "token").write_text("token-of-the-pod")
+    for name in KEYS:
+        monkeypatch.delenv(name)
+    certificate = write_issued_certificate(tmp_path / "server.pem", tmp_path / "authority.pem")
+    with serve_answers(Answer(200, ROLE), certificate=certificate) as service:
+        monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/models")
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", service.url)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+        yield service
+
+
+def test_the_role_of_a_pod_gives_keys(store: RunningStore, role: Canned) -> None:
+    store.put({"role/a": b"1234"})
+    assert read(f"s3://{store.bucket}/role", "a") == [b"1234"]
+    assert {one.headers["x-amz-security-token"] for one in store.recorder.requests} == {"session"}
+    assert len(role.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (403, "the Security Token Service of AWS gives no keys for s3://models/llama: it answered 403"),
+        (503, "the Security Token Service of AWS gives no keys for s3://models/llama"),
+    ],
+)
+def test_a_role_that_gives_no_keys_is_told_without_the_token(
+    store: RunningStore, role: Canned, status: int, message: str
+) -> None:
+    role.answers[:] = [Answer(status, b"<Error><Code>AccessDenied</Code></Error>")]
+    error = failure("s3://models/llama")
+    assert str(error) == message
+    assert error.retryable == (status >= 500)
+    assert "token-of-the-pod" not in f"{error} {error.hint}"
 
 
 LISTING = b"""<ListBucketResult><Contents><Key>llama/a</Key><Size>4</Size><ETag>"1"</ETag>

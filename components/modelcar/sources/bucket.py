@@ -4,7 +4,7 @@ The variables are those of AWS's own tools, and those that a data connection of 
 
 =============================================================  ======================================================
 `AWS_ACCESS_KEY_ID` `AWS_SECRET_ACCESS_KEY`                    Keys; without them obstore asks for those of the pod
-`AWS_SESSION_TOKEN`                                            or the machine (web identity, instance metadata)
+`AWS_SESSION_TOKEN`                                            or the machine (`AWS_ROLE_ARN`, instance metadata)
 `AWS_SKIP_SIGNATURE`                                           `true`: a public bucket, no keys are asked for
 `AWS_ENDPOINT_URL_S3` `AWS_S3_ENDPOINT` `AWS_ENDPOINT_URL`     The server, the first that is set; else AWS
 `AWS_REGION` `AWS_DEFAULT_REGION`                              The first that is set; else us-east-1
@@ -45,7 +45,8 @@ _LONGEST_READ = timedelta(days=30)
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_S3_ENDPOINT", "AWS_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-_KEY, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+KEYS = (_KEY, _SECRET) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - a name
 _SWITCH = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 # Older buckets, and those of other servers than AWS, may have capitals and underscores.

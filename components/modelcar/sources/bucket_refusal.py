@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from modelcar.errors import ContentMismatch, SourceAccessDenied, SourceError, SourceNotFound, UnsafeContent
-from modelcar.sources.bucket import Location, Server
+from modelcar.sources.bucket import KEYS, Location, Server
 
 _STATUS = re.compile(r" status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
-_ASKED = re.compile(r"Error performing [A-Z]+ https?://([^/?\s]+)")
+_ASKED = re.compile(r"Error performing [A-Z]+ (?:https?://([^/?\s]+)|REDACTED)")
 _KEY = re.compile(r'path: "((?:[^"\\]|\\.)*)"')
 _KIND = re.compile(r"kind: (Connect|Timeout|Interrupted|Request)\b")
 _OS_ERROR = re.compile(r"\bcode: (\d{1,3}),")
@@ -27,10 +27,12 @@ _NO_TARGET = "redirect without LOCATION"
 """What S3 sends for a bucket of another region; obstore tells neither status nor code of it."""
 _METADATA = "169.254."
 """Where a cloud's machine is asked for its keys when there are no others."""
+_KEY_SERVICE = "the Security Token Service of AWS"
+"""Its address holds the pod's token, and obstore does not show it."""
 _SHOWN_KEY = 200
 
 _CERTIFICATE_HINT = "Name the CA's certificates in AWS_CA_BUNDLE, and the host as its certificate does."
-KEYS_HINT = "Look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+KEYS_HINT = f"Look at {' and '.join(KEYS)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ def describe_failure(error: Exception, request: Request) -> SourceError:
     asked = _ASKED.search(text)
     found = _STATUS.search(text)
     status = int(found[1]) if found else None
-    if asked and asked[1] not in request.server.url:
-        return _no_keys(asked[1], status, request)
+    if asked and (asked[1] is None or asked[1] not in request.server.url):
+        return _no_keys(asked[1] or _KEY_SERVICE, status, request)
     if found is None or status is None:
         return _describe_outage(text, request)
     code = _CODE.search(text, found.end())
@@ -155,7 +157,11 @@ def _no_keys(host: str, status: int | None, request: Request) -> SourceError:
             f"{host} gives no keys for {request.location}: it answered {status}",
             hint="Look at AWS_ROLE_ARN, the role's trust and the pod's ServiceAccount.",
         )
-    return SourceError(f"{host} gives no keys for {request.location}", hint="Run it again.", retryable=True)
+    return SourceError(
+        f"{host} gives no keys for {request.location}",
+        hint=f"Check the network. To use keys of your own, set {' and '.join(KEYS)}.",
+        retryable=True,
+    )
 
 
 def _no_bucket(request: Request) -> SourceError:

@@ -155,8 +155,10 @@ class ObjectSource:
             SourceError: The connection broke, or ended early (retryable).
             ContentMismatch: There is more.
         """
+        from obstore.exceptions import BaseError
+
         request, position = self._request(file.path), offset
-        with self._errors(file.path):
+        try:
             for chunk in answer.stream(min_chunk_size=_LEAST_BYTES):
                 for start in range(0, len(chunk), BLOCK_BYTES):
                     block = chunk[start : start + BLOCK_BYTES]
@@ -164,6 +166,9 @@ class ObjectSource:
                     if position > file.size_bytes:
                         raise changed(request)
                     yield block
+        except BaseError as error:
+            failure = describe_failure(error, request)
+            raise (broken_off(position, file.size_bytes, request) if failure.retryable else failure) from None
         if position < file.size_bytes:
             raise broken_off(position, file.size_bytes, request)
 
