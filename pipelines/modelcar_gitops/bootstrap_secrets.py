@@ -68,6 +68,14 @@ SECRETS: Final = (
     ),
     Secret(
         NAMESPACE,
+        "modelcar-s3",
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_S3_ENDPOINT", "AWS_DEFAULT_REGION", "AWS_S3_BUCKET"),
+        "reading models of a bucket; a data connection of that name is one",
+        optional=True,
+        made_by=BY_HAND,
+    ),
+    Secret(
+        NAMESPACE,
         "modelcar-registry",
         (".dockerconfigjson",),
         "pushing images to a registry that is not the cluster's own, and pulling the base image",

@@ -7,6 +7,7 @@ object in the namespace   kind        what it holds
 ========================  ==========  =====================================================================
 `modelcar-config`         ConfigMap   addresses and switches: `MODEL_REGISTRY_URL`, `MODELCAR_GIT_URL`, …
 `modelcar-hub`            Secret      `token`: of the Hub
+`modelcar-s3`             Secret      an S3 server and its keys, under the names that a data connection has
 `modelcar-git`            Secret      `username`, `password`: of the git repository that Argo CD watches
 `modelcar-registry`       Secret      `.dockerconfigjson`: pushes images, and pulls the base
 `modelcar-model-registry` Secret      `token`: of the Model Registry, where the ServiceAccount's does not do
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from modelcar_pipelines.sizes import TrainingSize
 
 CONFIG = "modelcar-config"
-HUB, GIT, REGISTRY, MODEL_REGISTRY, PULL = (
-    f"modelcar-{name}" for name in ("hub", "git", "registry", "model-registry", "pull")
+HUB, S3, GIT, REGISTRY, MODEL_REGISTRY, PULL = (
+    f"modelcar-{name}" for name in ("hub", "s3", "git", "registry", "model-registry", "pull")
 )
 CA = "modelcar-ca"
 MOUNTS = str(surroundings.MOUNTS)
@@ -50,6 +51,15 @@ SETTINGS = (
     "NO_PROXY",
 )
 """Keys of `modelcar-config`; each becomes the variable of its name."""
+
+DATA_CONNECTION = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_S3_ENDPOINT",
+    "AWS_DEFAULT_REGION",
+    "AWS_S3_BUCKET",
+)
+"""Keys of `modelcar-s3`, which is a data connection of OpenShift AI; each becomes the variable of its name."""
 
 WORKSPACE_SIZE = "100Gi"
 WORKSPACE = dsl.WorkspaceConfig(
@@ -96,12 +106,12 @@ class Step:
     gpus: int = 0
 
 
-RESOLVE = Step("Resolve", 900, secrets=(HUB, GIT, REGISTRY, MODEL_REGISTRY))
-DOWNLOAD = Step("Download", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", secrets=(HUB,))
-PUSH = Step("Build and push", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", secrets=(HUB, REGISTRY))
+RESOLVE = Step("Resolve", 900, secrets=(HUB, S3, GIT, REGISTRY, MODEL_REGISTRY))
+DOWNLOAD = Step("Download", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", secrets=(HUB, S3))
+PUSH = Step("Build and push", 6 * 3600, cpu="500m", cpu_limit="4", memory="1Gi", secrets=(HUB, S3, REGISTRY))
 REGISTER = Step("Register", 900, secrets=(REGISTRY, MODEL_REGISTRY))
 PATCH = Step("Patch", 900, secrets=(GIT, REGISTRY))
-RETRAIN = Step("Retrain", 24 * 3600, cpu="1", cpu_limit="8", memory="8Gi", secrets=(HUB,), tolerations=(GPU,))
+RETRAIN = Step("Retrain", 24 * 3600, cpu="1", cpu_limit="8", memory="8Gi", secrets=(HUB, S3), tolerations=(GPU,))
 CHECK = Step("Check metrics", 900, retries=0)
 REPORT = Step("Report", 900, secrets=(GIT, REGISTRY))
 REPORT_SKIPPED = Step("Report skipped", 900)
@@ -156,6 +166,10 @@ def _see_hub(task: PipelineTask) -> None:
     kubernetes.use_secret_as_env(task, HUB, {"token": "HF_TOKEN"}, optional=True)
 
 
+def _see_s3(task: PipelineTask) -> None:
+    kubernetes.use_secret_as_env(task, S3, {name: name for name in DATA_CONNECTION}, optional=True)
+
+
 def _see_git(task: PipelineTask) -> None:
     names = {"username": "MODELCAR_GIT_USERNAME", "password": "MODELCAR_GIT_TOKEN"}
     kubernetes.use_secret_as_env(task, GIT, names, optional=True)
@@ -169,4 +183,4 @@ def _see_model_registry(task: PipelineTask) -> None:
     kubernetes.use_secret_as_env(task, MODEL_REGISTRY, {"token": "MODEL_REGISTRY_TOKEN"}, optional=True)
 
 
-_SECRETS = {HUB: _see_hub, GIT: _see_git, REGISTRY: _see_registry, MODEL_REGISTRY: _see_model_registry}
+_SECRETS = {HUB: _see_hub, S3: _see_s3, GIT: _see_git, REGISTRY: _see_registry, MODEL_REGISTRY: _see_model_registry}

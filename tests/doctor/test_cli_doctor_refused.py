@@ -138,7 +138,7 @@ def test_what_may_not_be_read_cannot_be_told(
     ran = ask(modelcar, home, shell, creator.url)
     assert lines(ran.stdout, "team") == [
         "cannot tell team may not read Secrets in team: dspa-object-store, modelcar-git, modelcar-hub, "
-        "modelcar-registry, modelcar-model-registry, modelcar-pull, modelcar-webhook",
+        "modelcar-s3, modelcar-registry, modelcar-model-registry, modelcar-pull, modelcar-webhook",
         "-> Ask somebody who may get Secrets there (the role edit) to run this.",
     ]
     assert lines(ran.stdout, "rhoai-model-registries")[0] == (

@@ -21,6 +21,13 @@ EACH = pytest.mark.parametrize("name", PIPELINES)
 SECRETS = {
     "modelcar-git": {"MODELCAR_GIT_USERNAME", "MODELCAR_GIT_TOKEN"},
     "modelcar-hub": {"HF_TOKEN"},
+    "modelcar-s3": {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_S3_ENDPOINT",
+        "AWS_DEFAULT_REGION",
+        "AWS_S3_BUCKET",
+    },
     "modelcar-model-registry": {"MODEL_REGISTRY_TOKEN"},
 }
 
