@@ -23,7 +23,7 @@ def build_and_push_modelcar(
     Weights stream from the source into the registry. Layers that the registry has are not sent.
 
     Args:
-        source: Where the model comes from, hf://org/name for a Hub or file:///dir for a mounted volume.
+        source: Where the model comes from: hf://org/name, s3://bucket/prefix, or file:///dir for a mounted volume.
         spec: A whole PromotionSpec, YAML or JSON. The other parameters go before what it says; empty ones do not count.
         commit_hash: Branch, tag or commit on the Hub.
         image_repository: Where the image goes, registry/repository without a tag.

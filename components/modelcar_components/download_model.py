@@ -17,7 +17,7 @@ def download_model(
     Killed half way and run again, it goes on where it stopped. Files that are there and right are not read again.
 
     Args:
-        source: Where the model comes from, hf://org/name for a Hub.
+        source: Where the model comes from: hf://org/name or s3://bucket/prefix.
         directory: Absolute path in a volume. It holds the model's files and nothing else afterwards.
         spec: A whole PromotionSpec, YAML or JSON. The other parameters go before what it says; empty ones do not count.
         commit_hash: Branch, tag or commit on the Hub.

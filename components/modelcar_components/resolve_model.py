@@ -38,7 +38,7 @@ def resolve_model(
 
     Args:
         spec: A whole PromotionSpec, YAML or JSON. The other parameters go before what it says; empty ones do not count.
-        source: Where the model comes from, hf://org/name for a Hub.
+        source: Where the model comes from: hf://org/name or s3://bucket/prefix.
         revision: Branch, tag or commit on the Hub.
         image_repository: Where the image goes, registry/repository without a tag.
         image_tag: The friendly tag, which moves with every promotion.

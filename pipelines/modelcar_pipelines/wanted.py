@@ -52,7 +52,7 @@ def takes_promotion(define: Callable[[Wanted, Any], None]) -> Callable[..., None
 
         Args:
             spec: A whole PromotionSpec, YAML or JSON. The other parameters go before what it says.
-            source: Where the model comes from, hf://org/name for a Hub. Empty means what the spec says.
+            source: Where the model comes from: hf://org/name or s3://bucket/prefix. Empty means what the spec says.
             revision: Branch, tag or commit on the Hub. Empty means what the spec says, else the default branch.
             image_repository: Where the image goes, registry/repository without a tag. Empty means what the spec says.
             image_tag: The friendly tag, which moves with every promotion. Empty means what the spec says, else latest.

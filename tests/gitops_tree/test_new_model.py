@@ -194,7 +194,7 @@ def test_a_name_that_something_cannot_have_is_refused_with_the_reason(modelcar: 
     [
         (("granite-3-3-2b-instruct", "--source", "hf://a/b"), "granite-3-3-2b-instruct.yaml is there already"),
         (("kustomization", "--source", "hf://a/b"), "kustomization.yaml is there already"),
-        (("demo", "--source", "gs://a/b"), "'s3://a/b' is not the address of a model"),
+        (("demo", "--source", "gs://a/b"), "'gs://a/b' is not the address of a model"),
         (("demo", "--source", "hf://a/b/c"), "hf://a/b/c"),
         (("demo", "--source", "hf://a/b", "--memory", "lots"), "'lots' is no size of memory"),
         (("demo", "--source", "hf://a/b", "--cpu", "0"), "a model needs a core"),
