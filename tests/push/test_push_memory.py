@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from modelcar_sandbox.object_store import KEYS
 
 MIB, GIB = 1 << 20, 1 << 30
 MOST_MEMORY_BYTES = 160 * MIB
@@ -83,7 +87,13 @@ class Discarding(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def discarding() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Discarding)
+    with serve(Discarding) as address:
+        yield address
+
+
+@contextmanager
+def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"127.0.0.1:{server.server_port}"
@@ -92,14 +102,53 @@ def discarding() -> Iterator[str]:
     server.server_close()
 
 
+class Bucket(BaseHTTPRequestHandler):
+    """A bucket of four sound safetensors files of zeros, a GiB together, which are nowhere stored."""
+
+    protocol_version = "HTTP/1.1"
+    size_bytes = GIB // 4
+
+    def do_GET(self) -> None:
+        if "list-type=2" in self.path:
+            names = [f"model-{number}.safetensors" for number in range(4)]
+            self.send(b"<ListBucketResult>%s</ListBucketResult>" % b"".join(map(self.entry, names)))
+        else:
+            self.send(safetensors_header(self.size_bytes), self.size_bytes)
+
+    def entry(self, name: str) -> bytes:
+        told = f"<Key>model/{name}</Key><Size>{self.size_bytes}</Size><ETag>&quot;1&quot;</ETag>"
+        return f"<Contents>{told}<LastModified>2026-01-01T00:00:00Z</LastModified></Contents>".encode()
+
+    def send(self, content: bytes, size_bytes: int | None = None) -> None:
+        """Answer with the content and zeros up to the size."""
+        left = (size_bytes or len(content)) - len(content)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content) + left))
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        self.end_headers()
+        self.wfile.write(content)
+        zeros = memoryview(bytes(MIB))
+        while left:
+            left -= self.wfile.write(zeros[:left])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 def write_sparse_shard(path: Path, size_bytes: int) -> None:
     """A sound safetensors file of zeros, which take no room on the disk."""
+    with path.open("wb") as file:
+        file.write(safetensors_header(size_bytes))
+        file.truncate(size_bytes)
+
+
+def safetensors_header(size_bytes: int) -> bytes:
+    """The first 256 bytes of a file of this size."""
     data_bytes = size_bytes - 256
     header = {"weight": {"dtype": "U8", "shape": [data_bytes], "data_offsets": [0, data_bytes]}}
     text = json.dumps(header).ljust(256 - 8).encode()
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(size_bytes)
+    return len(text).to_bytes(8, "little") + text
 
 
 @pytest.mark.parametrize(
@@ -125,4 +174,14 @@ def test_a_push_takes_at_most_160_mib_of_memory(tmp_path: Path, discarding: str,
     assert told["read"] == size_bytes // shards * shards
     assert told["read"] < told["uploaded"] < told["read"] + MIB * (1 + shards // 64)
     assert told["layers"] <= 100
+    assert told["peak"] <= MOST_MEMORY_BYTES
+
+
+def test_a_push_from_a_bucket_takes_at_most_160_mib_of_memory(discarding: str) -> None:
+    with serve(Bucket) as store:
+        variables = {"AWS_S3_ENDPOINT": f"http://{store}", **KEYS}
+        command = [sys.executable, "-c", PUSH, "s3://models/model", discarding]
+        run = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=True)
+    told = json.loads(run.stdout)
+    assert told["read"] == GIB
     assert told["peak"] <= MOST_MEMORY_BYTES
