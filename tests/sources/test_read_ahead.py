@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelcar.errors import SourceError
 from modelcar.snapshot import ModelFile
@@ -79,6 +81,29 @@ def test_no_more_is_read_ahead_than_the_window() -> None:
     for file in FILES[:50]:
         take(ahead, file)
     assert max(reader.ahead) <= FILES[49 + WINDOW].path
+
+
+@given(st.lists(st.floats(0, WINDOW - 1), min_size=len(FILES), max_size=len(FILES)))
+def test_files_that_several_take_at_once_nearly_in_order_are_read_once_each(late: list[float]) -> None:
+    reader = Reader()
+    ahead = ReadAhead(reader, FILES)
+    order = sorted(range(len(FILES)), key=lambda place: place + late[place])
+    assert [take(ahead, FILES[place]).decode() for place in order] == [FILES[place].path for place in order]
+    assert sorted(reader.here + reader.ahead) == paths(FILES)
+
+
+def test_what_nobody_comes_for_is_not_kept() -> None:
+    ahead = ReadAhead(Reader(), FILES)
+    for file in (*FILES[:5], *FILES[5::2]):
+        take(ahead, file)
+    assert len(ahead._fetched) <= 2 * WINDOW
+
+
+def test_a_second_pass_reads_everything_again() -> None:
+    reader = Reader()
+    ahead = ReadAhead(reader, FILES)
+    assert [take(ahead, file).decode() for file in FILES * 2] == paths(FILES * 2)
+    assert sorted(reader.here + reader.ahead) == sorted(paths(FILES * 2))
 
 
 def test_the_rest_of_a_file_is_read_when_it_is_wanted() -> None:

@@ -20,7 +20,7 @@ WINDOW = 8
 
 
 class ReadAhead:
-    """Fetches ahead while files are taken in their order; who jumps about fetches for himself.
+    """Fetches ahead while files are taken in their order, or nearly so, by one thread or several.
 
     Whoever takes two neighbours is taken to want the next: first one is fetched ahead, then two, four, eight. So a
     file that is wanted alone costs no more than itself. (400 files, 50 ms away: 3 s instead of 22 s.)
@@ -59,11 +59,13 @@ class ReadAhead:
             return None
         with self._lock:
             mine = self._fetched.pop(place, None)
-            if mine is None and place != self._next:
-                self._forget()
-            else:
+            if abs(place - self._next) > WINDOW:  # what was fetched ahead was not wanted
+                self._drop_before(len(self._files))
+                self._next, self._window = place, 0
+            elif place == self._next:
                 self._window = min(WINDOW, 2 * self._window or 1)
-            self._next = place + 1
+            self._next = max(self._next, place + 1)  # never back: what was taken is not fetched again
+            self._drop_before(self._next - WINDOW)
             for ahead in range(self._next, min(self._next + self._window, len(self._files))):
                 if ahead not in self._fetched:
                     self._fetched[ahead] = self._pool.submit(self._fetch, self._files[ahead])
@@ -73,9 +75,7 @@ class ReadAhead:
         with self._read(file, 0) as blocks:
             return b"".join(blocks)
 
-    def _forget(self) -> None:
-        """Begin anew: what was fetched ahead was not wanted."""
-        for future in self._fetched.values():
-            future.cancel()
-        self._fetched.clear()
-        self._window = 0
+    def _drop_before(self, place: int) -> None:
+        """Forget what nobody came for."""
+        for unwanted in [fetched for fetched in self._fetched if fetched < place]:
+            self._fetched.pop(unwanted).cancel()
