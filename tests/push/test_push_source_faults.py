@@ -154,17 +154,33 @@ def test_a_failure_that_passes_changes_nothing(running: Running, source: Source,
     assert running.blob_bytes_received < pushed.size_bytes + 16384  # nothing was sent twice
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_wherever_it_is_cut_it_goes_on_there(running: Running, source: Source, data: st.DataObject) -> None:
+CUTS = st.lists(st.tuples(st.integers(0, len(WEIGHTS) // 5), st.booleans()), min_size=1, max_size=4)
+SAME_SERVERS = [HealthCheck.function_scoped_fixture]
+
+
+def check_cuts(running: Running, source: Source, cuts: list[tuple[int, bool]]) -> None:
+    """A push to a fresh repository, whose answers are cut one after the other at these places, with FIN or RST."""
     source.faults.clear()
-    source.recorder.clear()
-    place = st.integers(0, len(WEIGHTS) // 5)
-    for after_bytes, reset in data.draw(st.lists(st.tuples(place, st.booleans()), min_size=1, max_size=4)):
+    for after_bytes, reset in cuts:
         source.faults.add(cut(after_bytes, reset=reset))
     destination = ImageReference(running.address, f"team/model-{len(running.recorder.requests)}", "v1")
     build = prepare(BuildRequest("hf://org/model", destination, None, (Platform("linux", "amd64"),)), Access())
     assert str(execute(build).digest) == DIGEST
+
+
+@settings(max_examples=12, suppress_health_check=SAME_SERVERS)
+@given(cuts=CUTS)
+def test_wherever_it_is_cut_it_goes_on_there(running: Running, source: Source, cuts: list[tuple[int, bool]]) -> None:
+    check_cuts(running, source, cuts)
+
+
+@pytest.mark.long
+@settings(max_examples=200, suppress_health_check=SAME_SERVERS)
+@given(cuts=CUTS)
+def test_wherever_it_is_cut_two_hundred_times_over_it_goes_on_there(
+    running: Running, source: Source, cuts: list[tuple[int, bool]]
+) -> None:
+    check_cuts(running, source, cuts)
 
 
 def test_an_address_that_expires_while_it_is_read_is_asked_for_anew(running: Running, source: Source) -> None:
