@@ -100,8 +100,7 @@ def _draw_fit(console: Console, fit: Fit) -> None:
         _line(console, f"It does not fit: {because}.", "red")
         _line(console, f"  {way_out}")
     if fit.fits is None:
-        needed = format_bytes(fit.needed_gpu_memory_bytes)
-        _line(console, f"A GPU of {needed} would do; --gpu-memory says what it has.", "yellow")
+        _line(console, f"A GPU of {fit.needed_gpu_memory} would do; --gpu-memory says what it has.", "yellow")
 
 
 def _rate(bytes_per_s: int) -> str:

@@ -14,10 +14,12 @@ from modelcar.errors import InvalidInput
 from modelcar.gpu.fit import Fit, compute_fit
 from modelcar.gpu.server import read_server
 from modelcar.gpu.shape import read_shape, weights_bytes
+from modelcar.image.layer import LayerStream
 from modelcar.limits import HitLimit
-from modelcar.plan import PlannedBaseLayer
+from modelcar.plan import PlannedBaseLayer, PlannedLayer
 from modelcar.reference import ImageReference
 from modelcar.retry import CONTACT_ATTEMPTS, retry
+from modelcar.sources.content import ModelCheck
 
 GIGABIT_BYTES_PER_S = 125_000_000
 """1 Gbit/s."""
@@ -93,7 +95,7 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
         InvalidInput: A size in it is none.
     """
     base = tuple((layer, _fate(layer, build)) for layer in build.plan.base_layers)
-    missing = [planned for planned in build.plan.layers if not planned.reusable]
+    missing = [planned for planned in build.plan.layers if not _is_there(planned, build)]
     read = [(planned, sum(file.size_bytes for file in planned.layer.files)) for planned in missing]
     read_bytes = sum(size_bytes for _, size_bytes in read)
     copied_bytes = sum(layer.descriptor.size_bytes for layer, fate in base if fate is BaseFate.COPIED)
@@ -110,6 +112,14 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
         fit=fit,
         no_fit=no_fit,
     )
+
+
+def _is_there(planned: PlannedLayer, build: Build) -> bool:
+    """Whether nothing of a layer has to move. The one of directories has no content but its paths: it is made here."""
+    if planned.reusable or planned.layer.files:
+        return planned.reusable
+    check = ModelCheck(build.plan.snapshot, ())
+    return build.destination.has_blob(LayerStream(planned.layer, build.source.open, check.file).drain())
 
 
 def _fate(layer: PlannedBaseLayer, build: Build) -> BaseFate:

@@ -79,6 +79,11 @@ class Fit:
         return None if self.budget_bytes is None else self.budget_bytes - self.weights_bytes - self.estimated_bytes
 
     @property
+    def needed_gpu_memory(self) -> str:
+        """The smallest memory that would do, for people: rounded up."""
+        return f"{math.ceil(self.needed_gpu_memory_bytes / (1 << 30) * 10) / 10:.1f} GiB"
+
+    @property
     def requests(self) -> float | None:
         """How many requests of the whole context the cache holds at once."""
         return None if self.left_bytes is None or not self.kv_bytes else max(0, self.left_bytes) / self.kv_bytes
@@ -208,7 +213,7 @@ def _lack(fit: Fit) -> list[tuple[str, str]]:
     left = fit.left_bytes
     if left is None or left >= fit.kv_bytes:
         return []
-    more = f"take a GPU of {format_bytes(fit.needed_gpu_memory_bytes)} or more, or share the model over more of them"
+    more = f"take a GPU of {fit.needed_gpu_memory} or more, or share the model over more of them"
     if not fit.longest_tokens:
         held = format_bytes(fit.weights_bytes + fit.estimated_bytes)
         return [
