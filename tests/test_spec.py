@@ -303,7 +303,8 @@ inferenceService: here
         "p.yaml:1: kind: is required",
         "p.yaml:2: knid: unknown key; did you mean kind?",
         "p.yaml:4: model.source: 'acme/tiny' is not a model source. "
-        "Write hf://org/name for a Hub, s3://bucket/prefix for a bucket, or file:///dir for a directory.",
+        "Write hf://org/name for a Hub, s3://bucket/prefix for a bucket, file:///dir for a directory, "
+        "or oci://registry/repository:tag for an image.",
         "p.yaml:5: model.allow: is a string, where a list belongs: [first, second]",
         'p.yaml:6: model.ignore[1]: YAML takes 1 for a number; put it in quotes: "1"',
         "p.yaml:6: model.ignore[2]: is a list, where a string belongs",

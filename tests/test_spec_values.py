@@ -55,9 +55,14 @@ def fault(values: dict[str, object]) -> str:
             "model.source",
             "gs://bucket/model",
             "'gs://bucket/model' is not a model source. "
-            "Write hf://org/name for a Hub, s3://bucket/prefix for a bucket, or file:///dir for a directory.",
+            "Write hf://org/name for a Hub, s3://bucket/prefix for a bucket, file:///dir for a directory, "
+            "or oci://registry/repository:tag for an image.",
         ),
-        ("model.source", "hf://", "'hf://' names no model. Write hf://org/name, s3://bucket/prefix or file:///dir."),
+        (
+            "model.source",
+            "hf://",
+            "'hf://' names no model. Write hf://org/name, s3://bucket/prefix, file:///dir or oci://registry/repository:tag.",
+        ),
         ("model.source", "hf://a/b\x07", "'hf://a/b\\x07' holds a character that cannot be seen"),
         ("model.revision", "a b", "'a b' is not a revision. Write a branch, a tag or a commit hash."),
         ("model.revision", "", "is blank. Leave the key out instead."),

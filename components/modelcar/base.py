@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelcar.distribution.client import Access, Registry
-from modelcar.distribution.destination import StoredManifest
-from modelcar.distribution.repository import Repository
-from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, InvalidReference
-from modelcar.image.manifest import INDEX_TYPES, BaseImage, Descriptor, parse_base, parse_config_digest
-from modelcar.reference import Digest, ImageReference, Platform
+from modelcar.distribution.client import Access
+from modelcar.errors import ImageNotFound, InvalidInput
+from modelcar.image.manifest import BaseImage, parse_base, parse_config_digest
+from modelcar.reference import ImageReference, Platform
+from modelcar.stored_image import StoredImage, fetch_image
+
+_HINT = "Name another with --base-image (baseImage in a spec, or MODELCAR_BASE_IMAGE), or scratch."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,48 +20,22 @@ class FetchedBase:
     """A base image and where its layers can be read.
 
     Attributes:
-        reference: As it was asked for.
         image: Its description, for the platform.
-        repository: Where its blobs are.
+        stored: Where it is.
     """
 
-    reference: ImageReference
     image: BaseImage
-    repository: Repository
+    stored: StoredImage
+
+    @property
+    def reference(self) -> ImageReference:
+        """As it was asked for."""
+        return self.stored.reference
 
     @property
     def title(self) -> str:
         """A few words for people, for each of its layers."""
         return f"base image {self.reference.repository}"
-
-
-class BaseLayer:
-    """One layer of a base image as a blob that can be sent; read from its registry at each iteration.
-
-    An iteration ends in ContentMismatch when the bytes do not have the size and the digest that the manifest states.
-    """
-
-    def __init__(self, base: FetchedBase, descriptor: Descriptor) -> None:
-        self._base, self._descriptor = base, descriptor
-
-    def __len__(self) -> int:
-        return self._descriptor.size_bytes
-
-    def __iter__(self) -> Iterator[bytes]:
-        sha256, count = hashlib.sha256(), 0
-        with self._base.repository.open_blob(self._descriptor.digest) as blocks:
-            for block in blocks:
-                sha256.update(block)
-                count += len(block)
-                if count > len(self):
-                    break
-                yield block
-        if (count, sha256.hexdigest()) != (len(self), self._descriptor.digest.hex):
-            raise ContentMismatch(
-                f"a layer of base image {self._base.reference} did not arrive as its manifest says: "
-                f"{self._descriptor.digest}, {len(self)} bytes",
-                hint="Nothing was published. The base image is damaged where it is stored, or on its way.",
-            )
 
 
 def fetch_base(reference: ImageReference, platform: Platform, access: Access) -> FetchedBase:
@@ -83,19 +56,55 @@ def fetch_bases(reference: ImageReference, platforms: Sequence[Platform], access
         RegistryAccessDenied: The registry wants other credentials.
         DistributionError: It is no image.
     """
-    registry = Registry(reference.registry, reference.repository, access)
-    repository = Repository(registry, reference.repository, pull_only=True)
-    asked = str(reference.digest) if reference.digest is not None else reference.tag or "latest"
-    stored = _find(repository, asked, reference)
-    return tuple(_read(stored, repository, reference, platform) for platform in platforms)
+    stored = fetch_image(reference, access, kind="base image", hint=_HINT)
+    return tuple(_read(stored.on(platform), platform) for platform in platforms)
 
 
-def _read(stored: StoredManifest, repository: Repository, reference: ImageReference, platform: Platform) -> FetchedBase:
-    if stored.media_type in INDEX_TYPES:
-        stored = _find(repository, str(_select(stored, reference, platform)), reference)
-    image = parse_base(str(reference), stored.content, repository.read_blob(parse_config_digest(stored.content)))
+def _read(stored: StoredImage, platform: Platform) -> FetchedBase:
+    manifest, reference = stored.manifest.content, stored.reference
+    image = parse_base(str(reference), manifest, stored.repository.read_blob(parse_config_digest(manifest)))
     _check_platform(image.config, reference, platform)
-    return FetchedBase(reference, image, repository)
+    return FetchedBase(image, stored)
+
+
+def keep_base(image: StoredImage, platform: Platform) -> FetchedBase | None:
+    """The base of an image that we have made, read from that image alone: its own registry need not be there any more.
+
+    Args:
+        image: Or an index of such images.
+        platform: Of the base.
+
+    Returns:
+        None for an image from scratch. On the same base the same files become the same image again.
+
+    Raises:
+        InvalidInput: It is not ours, so nothing tells its base from its model.
+        ImageNotFound: It is for another platform.
+        DistributionError: It makes no sense, or the registry cannot be asked.
+    """
+    stored = image.on(platform)
+    layers, digest = stored.base_layers, stored.base_digest
+    if layers is None:
+        raise InvalidInput(
+            f"{image.what} does not say which of its layers are its base's: modelcar has not made it",
+            hint="Name the base with --base-image, or scratch.",
+        )
+    if digest is None:
+        return None
+    manifest = stored.manifest.content
+    whole = parse_base(str(stored.reference), manifest, stored.repository.read_blob(parse_config_digest(manifest)))
+    _check_platform(whole.config, stored.reference, platform)
+    return FetchedBase(BaseImage(digest, layers, _without_model(whole, len(layers))), stored)
+
+
+def _without_model(image: BaseImage, base_layers: int) -> Mapping[str, Any]:
+    """The config of an image of ours, cut down to what it has from its base."""
+    config, model_layers = image.config, len(image.layers) - base_layers
+    return {
+        **config,
+        "rootfs": {**config["rootfs"], "diff_ids": config["rootfs"]["diff_ids"][:base_layers]},
+        "history": (config.get("history") or [])[:-model_layers],
+    }
 
 
 def _check_platform(config: Mapping[str, Any], reference: ImageReference, platform: Platform) -> None:
@@ -106,29 +115,3 @@ def _check_platform(config: Mapping[str, Any], reference: ImageReference, platfo
             f"base image {reference} is for {'/'.join(str(part) for part in stated if part)}, not for {platform}",
             hint="Name a base image of that platform, or another --platform.",
         )
-
-
-def _find(repository: Repository, asked: str, reference: ImageReference) -> StoredManifest:
-    stored = repository.find_manifest(asked)
-    if stored is None:
-        raise ImageNotFound(
-            f"base image {reference} is not there",
-            hint="Name another with --base-image (baseImage in a spec, or MODELCAR_BASE_IMAGE), or scratch.",
-        )
-    return stored
-
-
-def _select(index: StoredManifest, reference: ImageReference, platform: Platform) -> Digest:
-    """The manifest of an index that is for the platform; a variant counts only when one is asked for."""
-    try:
-        entries: list[Mapping[str, Any]] = json.loads(index.content)["manifests"]
-        for entry in entries:
-            its = entry.get("platform") or {}
-            same = (its.get("os"), its.get("architecture")) == (platform.os, platform.architecture)
-            if same and platform.variant in (None, its.get("variant")):
-                return Digest.parse(entry["digest"])
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidReference, RecursionError) as error:
-        raise DistributionError(f"base image {reference} has an index that makes no sense") from error
-    raise ImageNotFound(
-        f"base image {reference} has nothing for platform {platform}", hint="Name another --platform or base image."
-    )

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from modelcar.base import fetch_bases
+from modelcar.base import fetch_bases, keep_base
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
+from modelcar.distribution.referrers import copy_referrers
 from modelcar.distribution.repository import Repository
-from modelcar.errors import UnsafeContent
+from modelcar.errors import InvalidInput, InvalidReference, UnsafeContent
+from modelcar.image_source import ImageSource
 from modelcar.journal import journal_tag
 from modelcar.limits import HitLimit, find_limits
 from modelcar.plan import ImagePlan, PlatformBase, make_plan
 from modelcar.progress import Progress
-from modelcar.push import CONCURRENCY, PushedImage, push
+from modelcar.push import CONCURRENCY, CopiedReferrers, PushedImage, push
 from modelcar.reference import Digest, ImageReference, LayoutReference, Platform
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.snapshot import Source
 from modelcar.sources.open import open_source
+from modelcar.sources.patterns import Patterns
+from modelcar.stored_image import StoredImage, fetch_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,9 @@ class BuildRequest:
     """Which model becomes which image.
 
     Attributes:
-        source: `hf://org/name[@revision]`, `s3://bucket/prefix` or `file:///dir`.
+        source: `hf://org/name[@revision]`, `s3://bucket/prefix`, `file:///dir` or `oci://registry/repository[:tag]`.
         destination: A repository, with or without a tag, or a layout directory.
-        base_image: None for scratch.
+        base_image: None for scratch, or with `keep_base`.
         platforms: Of the image, at least one; several become an index over one set of model layers.
         revision: Branch, tag or commit of the source; None for its default.
         allow: Patterns of files that go in; none means all but the usual clutter.
@@ -38,6 +43,8 @@ class BuildRequest:
         previous: Digests of earlier images in the same repository to take layers from, besides what the tag names.
         reuse: Whether layers are taken from earlier images at all; they are what their manifests say that they are.
         max_layer_bytes: What the registry takes as one layer, where it is asked to be kept; layers are closed before.
+        siblings: Images in other repositories of the same registry to take layers from.
+        keep_base: The base is that of the image that is the source; it has to be one of ours.
     """
 
     source: str
@@ -51,6 +58,8 @@ class BuildRequest:
     previous: tuple[Digest, ...] = ()
     reuse: bool = True
     max_layer_bytes: int | None = None
+    siblings: tuple[ImageReference, ...] = ()
+    keep_base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +82,15 @@ class Build:
 def prepare(request: BuildRequest, access: Access) -> Build:
     """Resolve the source, look at base image and destination, and plan; no byte of the model moves.
 
+    Layers of an image that is the source and has them as gzip are read, though, for only that tells their files.
+
     Raises:
+        InvalidInput: A sibling is in another registry, or there is no base to keep.
         SourceError: The source has no such model, or does not give it to us.
-        DistributionError: The base image or the destination cannot be looked at.
+        DistributionError: The source's, the base's or a sibling's image, or the destination, cannot be looked at.
         UnsafeContent: Files that no image may hold.
     """
-    source = open_source(
-        request.source,
-        revision=request.revision,
-        allow=request.allow,
-        ignore=request.ignore,
-        allow_pickle=request.allow_pickle,
-    )
+    source = _open_source(request, access)
     snapshot = retry(source.snapshot, attempts=CONTACT_ATTEMPTS)
     destination = open_destination(request.destination, access)
     earlier = [*map(str, request.previous), *_friendly_tags(request.destination), journal_tag(snapshot)]
@@ -92,8 +98,9 @@ def prepare(request: BuildRequest, access: Access) -> Build:
     plan = make_plan(
         snapshot,
         destination,
-        platforms=_platforms(request, access),
+        platforms=_platforms(request, source, access),
         previous=previous,
+        elsewhere=_elsewhere(request, source, access) if request.reuse else [],
         max_layer_bytes=request.max_layer_bytes,
     )
     return Build(request, source, destination, plan)
@@ -107,8 +114,45 @@ def limits_of(build: Build) -> tuple[HitLimit, ...]:
     return find_limits(build.plan, destination.registry)
 
 
-def _platforms(request: BuildRequest, access: Access) -> list[PlatformBase]:
+def _open_source(request: BuildRequest, access: Access) -> Source:
+    if not request.source.startswith("oci:"):
+        return open_source(
+            request.source,
+            revision=request.revision,
+            allow=request.allow,
+            ignore=request.ignore,
+            allow_pickle=request.allow_pickle,
+        )
+    if request.revision is not None:
+        hint = "Name the image's tag or digest in its address."
+        raise InvalidReference(f"{request.source!r} is an image and has no revision {request.revision!r}", hint=hint)
+    patterns = Patterns(request.allow, request.ignore, request.allow_pickle)
+    return ImageSource(request.source, patterns, request.platforms[0], access)
+
+
+def _elsewhere(request: BuildRequest, source: Source, access: Access) -> list[StoredImage]:
+    """Images in other repositories whose layers may be the ones that are wanted."""
+    images = [source.image] if isinstance(source, ImageSource) else []
+    here = request.destination.registry if isinstance(request.destination, ImageReference) else None
+    for sibling in request.siblings:
+        if sibling.registry != here:
+            raise InvalidInput(
+                f"{sibling} is in another registry than {request.destination}",
+                hint="Layers are taken from the same registry only; a whole image is copied from oci://….",
+            )
+        hint = "Name an image that is there with --reuse-from, or leave it out."
+        found = retry(partial(fetch_image, sibling, access, kind="image", hint=hint), attempts=CONTACT_ATTEMPTS)
+        images.append(found.on(request.platforms[0]))
+    return images
+
+
+def _platforms(request: BuildRequest, source: Source, access: Access) -> list[PlatformBase]:
     wanted = list(dict.fromkeys(request.platforms))
+    if request.keep_base:
+        if not isinstance(source, ImageSource):
+            hint = "Name a base image, or scratch."
+            raise InvalidInput(f"{request.source} is no image, so it has no base to keep", hint=hint)
+        return [PlatformBase(platform, keep_base(source.named, platform)) for platform in wanted]
     if request.base_image is None:
         return [PlatformBase(platform, None) for platform in wanted]
     bases = fetch_bases(request.base_image, wanted, access)
@@ -118,14 +162,17 @@ def _platforms(request: BuildRequest, access: Access) -> list[PlatformBase]:
 def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress | None = None) -> PushedImage:
     """Push what was planned.
 
+    An image that is copied and stays the same brings its signatures, SBOMs and other referrers along; they follow when
+    the image is there, so a failure leaves the image without some of them, and the same push brings the rest.
+
     Raises:
         UnsafeContent: The registry is known not to take a layer.
-        PromotionError: See `modelcar.push.push`.
+        PromotionError: See `modelcar.push.push` and `modelcar.distribution.referrers.copy_referrers`.
     """
     for hit in limits_of(build):
         raise UnsafeContent(hit.sentence, hint=hit.way_out)
     build.destination.check_access()
-    return push(
+    image = push(
         build.plan,
         build.source,
         build.destination,
@@ -134,6 +181,20 @@ def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress 
         concurrency=concurrency,
         progress=progress,
     )
+    if not isinstance(build.source, ImageSource):
+        return image
+    return replace(image, referrers=_bring_referrers(build.source, build.destination, image))
+
+
+def _bring_referrers(source: ImageSource, destination: Destination, image: PushedImage) -> CopiedReferrers:
+    """Copy what refers to the source image, where the image that was pushed is that very image."""
+    pushed, origin = {image.digest, *image.platforms.values()}, source.named.repository
+    of_source = list(dict.fromkeys([source.image.manifest.digest, source.named.manifest.digest]))
+    if isinstance(destination, Repository) and pushed & set(of_source):
+        if destination.name == origin.name:
+            return CopiedReferrers((), ())
+        return CopiedReferrers(tuple(d for one in sorted(pushed) for d in copy_referrers(origin, destination, one)), ())
+    return CopiedReferrers((), tuple(r.digest for one in of_source for r in origin.list_referrers(one)))
 
 
 def open_destination(destination: ImageReference | LayoutReference, access: Access) -> Destination:

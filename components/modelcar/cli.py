@@ -29,6 +29,7 @@ from modelcar.options import (
     parse_pairs,
     read_rates,
     read_serving,
+    reuse_from_option,
     reuse_option,
     source_options,
 )
@@ -83,6 +84,7 @@ class _Echo(logging.Handler):
 @click.argument("source")
 @click.argument("destination")
 @image_options
+@reuse_from_option
 @reuse_option
 @concurrency_option
 @access_options
@@ -90,8 +92,8 @@ class _Echo(logging.Handler):
 def push_command(source: str, destination: str, *, concurrency: int, as_json: bool, **options: Any) -> None:
     """Build a ModelCar image from SOURCE and push it to DESTINATION.
 
-    SOURCE is hf://org/name[@revision], s3://bucket/prefix or file:///directory. DESTINATION is
-    registry/repository[:tag], or oci-layout:DIRECTORY[:tag].
+    SOURCE is hf://org/name[@revision], s3://bucket/prefix, file:///directory, or oci://registry/repository[:tag], which
+    copies a ModelCar. DESTINATION is registry/repository[:tag], or oci-layout:DIRECTORY[:tag].
     """
     from modelcar.build import execute, prepare
     from modelcar.display import show_progress, stderr_console
@@ -107,6 +109,7 @@ def push_command(source: str, destination: str, *, concurrency: int, as_json: bo
 @cli.command("plan")
 @click.argument("what", nargs=-1, required=True, metavar="SPEC | SOURCE DESTINATION")
 @image_options
+@reuse_from_option
 @access_options
 @forecast_options
 @json_option

@@ -181,6 +181,10 @@ def _draw_image(console: Console, image: PushedImage) -> None:
         table.add_row(layer.title, format_bytes(layer.size_bytes), bar, fate)
     console.print(table)
     _more(console, len(image.layers))
+    if image.referrers is not None and image.referrers.copied:
+        _line(console, f"  {len(image.referrers.copied)} referrers came along (signatures, SBOMs and the like)")
+    if image.referrers is not None and image.referrers.left:
+        _line(console, f"  {len(image.referrers.left)} referrers of the source stayed behind; they are of its digest")
 
 
 def _draw_diff(console: Console, diff: str) -> None:

@@ -105,7 +105,7 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
     return Forecast(
         base=base,
         read_bytes=read_bytes,
-        compared_bytes=sum(size_bytes for planned, size_bytes in read if planned.candidate is not None),
+        compared_bytes=sum(size_bytes for planned, size_bytes in read if planned.candidate and not planned.reusable),
         sent_bytes=sent_bytes,
         limits=limits_of(build),
         rates=tuple((rate, max(read_bytes, sent_bytes) / rate) for rate in rates),
@@ -116,8 +116,11 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
 
 def _is_there(planned: PlannedLayer, build: Build) -> bool:
     """Whether nothing of a layer has to move. The one of directories has no content but its paths: it is made here."""
-    if planned.reusable or planned.layer.files:
-        return planned.reusable
+    candidate = planned.candidate
+    if planned.reusable and candidate is not None:
+        return not planned.is_copied or build.destination.has_blob(candidate.digest)
+    if planned.layer.files:
+        return False
     check = ModelCheck(build.plan.snapshot, ())
     return build.destination.has_blob(LayerStream(planned.layer, build.source.open, check.file).drain())
 

@@ -65,9 +65,13 @@ class Journal:
         self.bytes_sent = 0
         self._destination, self._tag = destination, journal_tag(plan.snapshot)
         self._believed = {
-            number: planned.candidate for number, planned in enumerate(plan.layers) if planned.candidate is not None
+            number: planned.candidate
+            for number, planned in enumerate(plan.layers)
+            if planned.candidate is not None and planned.origin is None
         }
-        self._pending = {number for number, planned in enumerate(plan.layers) if not planned.reusable}
+        self._pending = {
+            number for number, planned in enumerate(plan.layers) if not planned.reusable or planned.origin is not None
+        }
         self._finished: dict[int, Descriptor] = {}
         exists = self._tag in plan.found
         self._exists, self._refused, self._may_remove = exists, False, True

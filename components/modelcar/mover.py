@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from modelcar.base import BaseLayer, FetchedBase
+from modelcar.distribution.blob import StoredBlob
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.upload import Blob
-from modelcar.errors import ContentMismatch, DistributionError, PromotionError
+from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, PromotionError
 from modelcar.image.layer import FileContent, LayerStream
 from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
 from modelcar.image.packing import SMALL_FILE_BYTES
@@ -20,6 +21,8 @@ from modelcar.progress import Progress
 from modelcar.reference import Digest
 from modelcar.snapshot import Source
 from modelcar.sources.content import ModelCheck
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Mover:
         self._plan, self._source = plan, source
         self._check, self._journal, self._progress = check, journal, progress
         self._cancelled = threading.Event()
-        self._destination = destination.waiting_by(wait_unless(self._cancelled))
+        self._wait = wait_unless(self._cancelled)
+        self._destination = destination.waiting_by(self._wait)
 
     def run(self, concurrency: int) -> list[MovedLayer]:
         """Move all layers.
@@ -94,24 +98,51 @@ class Mover:
         return moved
 
     def _take_or_send(self, key: int, planned: PlannedLayer) -> MovedLayer:
+        if planned.reusable and (taken := self._take_over(key, planned)) is not None:
+            return taken
         layer, candidate = planned.layer, planned.candidate
-        if candidate is not None and planned.reusable and self._destination.has_blob(candidate.digest):
-            contents = layer_contents(candidate) or ()
-            for file, content in zip(layer.files, contents, strict=True):
-                self._check.skip(file, is_pickle=content.is_pickle)
-            return MovedLayer(candidate, contents, reused=True, bytes_read=0)
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
         watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
         if not layer.files or (candidate is not None and not planned.reusable):
             self._progress.layer_started(key, layer.title, len(stream))
-            return self._hash_and_send(stream, watched)
+            return self._hash_and_send(stream, watched, planned)
         digest = self._destination.write_stream(watched)
         return _moved(digest, stream, stream.contents, reused=False)
 
-    def _hash_and_send(self, stream: LayerStream, watched: _Watched) -> MovedLayer:
+    def _take_over(self, key: int, planned: PlannedLayer) -> MovedLayer | None:
+        """Have a layer that an earlier image holds; None when it is gone, so that only its files are left."""
+        candidate, origin = planned.candidate, planned.origin
+        if candidate is None:
+            raise ValueError(planned.layer.title)
+        contents = layer_contents(candidate) or ()
+        for file, content in zip(planned.layer.files, contents, strict=True):
+            self._check.skip(file, is_pickle=content.is_pickle)
+        if origin is None:
+            there = self._destination.has_blob(candidate.digest)
+            return MovedLayer(candidate, contents, reused=True, bytes_read=0) if there else None
+        try:
+            reused = self._have(key, planned.layer.title, origin.blob(candidate, wait=self._wait))
+        except ImageNotFound as error:
+            log.debug("%s is not there any more: %s", planned.layer.title, error)
+            return None
+        return MovedLayer(candidate, contents, reused, bytes_read=0 if reused else candidate.size_bytes)
+
+    def _have(self, key: int, title: str, blob: StoredBlob) -> bool:
+        """Have a blob of another repository at the destination; returns whether no byte of it was sent."""
+        if self._destination.has_blob(blob.digest) or self._mount(blob):
+            return True
+        self._destination.write_blob(_Watched(blob, key, title, self._progress, self._cancelled), blob.digest)
+        return False
+
+    def _mount(self, blob: StoredBlob) -> bool:
+        registry, _, repository = blob.repository.name.partition("/")
+        beside = registry == self._destination.name.partition("/")[0]
+        return beside and self._destination.mount(blob.digest, repository)
+
+    def _hash_and_send(self, stream: LayerStream, watched: _Watched, planned: PlannedLayer) -> MovedLayer:
         """Read the layer for its digest, and a second time only if the destination lacks it."""
         digest, contents = stream.drain(), stream.contents
-        if self._destination.has_blob(digest):
+        if self._destination.has_blob(digest) or self._mount_candidate(planned, digest):
             return _moved(digest, stream, contents, reused=True)
         failure: PromotionError | None = None
         try:
@@ -124,20 +155,18 @@ class Mover:
             raise failure
         return _moved(digest, stream, contents, reused=False)
 
+    def _mount_candidate(self, planned: PlannedLayer, digest: Digest) -> bool:
+        """Mount a layer of which only its bytes could tell that it is the one of another repository."""
+        candidate, origin = planned.candidate, planned.origin
+        if candidate is None or origin is None or candidate.digest != digest:
+            return False
+        return self._mount(origin.blob(candidate))
+
     def _move_base(self, key: int, layer: PlannedBaseLayer) -> MovedLayer:
-        base, descriptor = layer.base, layer.descriptor
-        reused = self._destination.has_blob(descriptor.digest) or self._mount(base, descriptor)
-        if not reused:
-            blob = _Watched(BaseLayer(base, descriptor), key, layer.title, self._progress, self._cancelled)
-            self._destination.write_blob(blob, descriptor.digest)
+        descriptor = layer.descriptor
+        reused = self._have(key, layer.title, layer.base.stored.blob(descriptor, wait=self._wait))
         self._progress.layer_finished(key, layer.title, descriptor.size_bytes, reused=reused)
         return MovedLayer(descriptor, (), reused, bytes_read=0)
-
-    def _mount(self, base: FetchedBase, descriptor: Descriptor) -> bool:
-        registry = self._destination.name.partition("/")[0]
-        return registry == base.reference.registry and self._destination.mount(
-            descriptor.digest, base.reference.repository
-        )
 
 
 class _Watched:

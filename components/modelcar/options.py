@@ -51,7 +51,7 @@ image_options = _options(
         default=DEFAULT_BASE_IMAGE,
         show_default=True,
         show_envvar=True,
-        help="Image below the model, or scratch.",
+        help="Image below the model, scratch, or same: that of the image that is copied.",
     ),
     click.option(
         "--max-layer-size",
@@ -75,6 +75,12 @@ reuse_option = click.option(
     flag_value=False,
     default=True,
     help="Read and send every layer, whatever earlier images say.",
+)
+reuse_from_option = click.option(
+    "--reuse-from",
+    multiple=True,
+    metavar="IMAGE",
+    help="Image in another repository of the same registry to take layers from. Repeatable.",
 )
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(1, 32), default=4, show_default=True, help="Layers that move at once."
@@ -112,7 +118,8 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
     return BuildRequest(
         source=source,
         destination=parse_destination(destination),
-        base_image=None if base == "scratch" else ImageReference.parse(base),
+        base_image=None if base in ("scratch", "same") else ImageReference.parse(base),
+        keep_base=base == "same",
         platforms=tuple(map(Platform.parse, options["platforms"])),
         revision=options["revision"],
         allow=options["allow"],
@@ -120,6 +127,7 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
         allow_pickle=options["allow_pickle"],
         reuse=options.get("reuse", True),
         max_layer_bytes=parse_bytes(options["max_layer_size"]) if options["max_layer_size"] is not None else None,
+        siblings=tuple(map(ImageReference.parse, options.get("reuse_from", ()))),
     )
 
 
@@ -185,7 +193,7 @@ def check_spec_alone(spec: str) -> None:
     Raises:
         UsageError: It is a source, or there is an option that the spec has a key for.
     """
-    if spec.startswith(("hf:", "file:")):
+    if spec.startswith(("hf:", "file:", "oci:")):
         raise click.UsageError("plan of a SOURCE takes a DESTINATION, too.")
     context = click.get_current_context()
     names = ("revision", "base_image", "platforms", "max_layer_size", "manifest", "allow", "ignore", "allow_pickle")

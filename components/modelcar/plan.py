@@ -13,6 +13,7 @@ from modelcar.image.manifest import Descriptor, build_documents, layer_contents,
 from modelcar.image.packing import LAYER_FORMAT_VERSION, name_format, plan_layers
 from modelcar.reference import Digest, Platform
 from modelcar.snapshot import ModelFile, ModelSnapshot
+from modelcar.stored_image import StoredImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,15 @@ class PlannedLayer:
         candidate: A layer of an earlier image with the same paths and sizes, as a whole and of each file, or None.
         reusable: Whether the digests that the source published say that `candidate` holds the same content. False
             for a source without digests, where only reading tells.
+        origin: The image that has `candidate`, where that is in another repository; None for the destination's own.
+        is_copied: Whether `origin` is in another registry, so that a reusable layer passes through here.
     """
 
     layer: LayerPlan
     candidate: Descriptor | None = None
     reusable: bool = False
+    origin: StoredImage | None = None
+    is_copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class ImagePlan:
     @property
     def reused_bytes(self) -> int:
         """Of the model's layers, what neither has to be read nor sent."""
-        return sum(planned.layer.size_bytes for planned in self.layers if planned.reusable)
+        return sum(p.layer.size_bytes for p in self.layers if p.reusable and not p.is_copied)
 
 
 def make_plan(
@@ -112,8 +117,9 @@ def make_plan(
     platforms: Sequence[PlatformBase],
     previous: Sequence[str],
     max_layer_bytes: int | None = None,
+    elsewhere: Sequence[StoredImage] = (),
 ) -> ImagePlan:
-    """Pack the model and look for its layers in earlier images of the destination.
+    """Pack the model and look for its layers in earlier images of the destination, then in images elsewhere.
 
     Args:
         snapshot: The model.
@@ -121,6 +127,7 @@ def make_plan(
         platforms: Of the image, at least one, none twice; their order does not count.
         previous: Tags and digests of earlier images in the destination; those that are not there do not count.
         max_layer_bytes: See `modelcar.image.packing.plan_layers`.
+        elsewhere: Images in other repositories, no indexes, that layers may be taken over from.
 
     Raises:
         UnsafeContent: A base image has too many layers, or a file is larger than a layer may be.
@@ -131,9 +138,11 @@ def make_plan(
     _check_manifest_sizes(layers, platforms)
     earlier = {reference: destination.find_manifest(reference) for reference in previous}
     there = {reference: stored for reference, stored in earlier.items() if stored is not None}
-    known = _known_layers(_manifests(destination, there.values()))
+    own = [(manifest, None) for manifest in _manifests(destination, there.values())]
+    known = _known_layers([*own, *((image.manifest.content, image) for image in elsewhere)])
     ordered = tuple(sorted(platforms, key=lambda one: str(one.platform)))
-    planned = tuple(_match(layer, known) for layer in layers)
+    here = destination.name.partition("/")[0]
+    planned = tuple(_match(layer, known, here) for layer in layers)
     return ImagePlan(snapshot, ordered, planned, name_format(snapshot.files, max_layer_bytes), tuple(there))
 
 
@@ -169,30 +178,38 @@ def _manifests(destination: Destination, earlier: Iterable[StoredManifest]) -> I
 _Key = tuple[tuple[str, int], ...]
 
 
-def _known_layers(
-    manifests: Iterable[bytes],
-) -> Mapping[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]]:
-    """Our layers in earlier images, by the paths and sizes of their files."""
-    known: dict[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]] = {}
-    for manifest in manifests:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One of our layers in an image that is there already."""
+
+    descriptor: Descriptor
+    contents: tuple[FileContent, ...]
+    origin: StoredImage | None
+
+
+def _known_layers(images: Iterable[tuple[bytes, StoredImage | None]]) -> Mapping[_Key, list[_Known]]:
+    """Our layers in earlier images, given by their manifests, by the paths and sizes of their files."""
+    known: dict[_Key, list[_Known]] = {}
+    for manifest, origin in images:
         for descriptor in parse_layers(manifest):
             if contents := layer_contents(descriptor):
                 key = tuple((content.path, content.size_bytes) for content in contents)
-                known.setdefault(key, []).append((descriptor, contents))
+                known.setdefault(key, []).append(_Known(descriptor, contents, origin))
     return known
 
 
-def _match(layer: LayerPlan, known: Mapping[_Key, list[tuple[Descriptor, tuple[FileContent, ...]]]]) -> PlannedLayer:
-    candidate: Descriptor | None = None
-    for descriptor, contents in known.get(tuple((file.path, file.size_bytes) for file in layer.files), []):
-        if descriptor.size_bytes != layer.size_bytes:  # it holds more than its annotation tells
+def _match(layer: LayerPlan, known: Mapping[_Key, list[_Known]], here: str) -> PlannedLayer:
+    best = PlannedLayer(layer)
+    for one in known.get(tuple((file.path, file.size_bytes) for file in layer.files), []):
+        if one.descriptor.size_bytes != layer.size_bytes:  # it holds more than its annotation tells
             continue
-        verdicts = [_same(file, content) for file, content in zip(layer.files, contents, strict=True)]
+        verdicts = [_same(file, content) for file, content in zip(layer.files, one.contents, strict=True)]
         if all(verdicts):
-            return PlannedLayer(layer, descriptor, reusable=True)
-        if False not in verdicts:
-            candidate = descriptor
-    return PlannedLayer(layer, candidate)
+            is_copied = one.origin is not None and one.origin.reference.registry != here
+            return PlannedLayer(layer, one.descriptor, reusable=True, origin=one.origin, is_copied=is_copied)
+        if False not in verdicts and (one.origin is None or best.candidate is None):
+            best = PlannedLayer(layer, one.descriptor, origin=one.origin)
+    return best
 
 
 def _same(file: ModelFile, content: FileContent) -> bool | None:

@@ -41,6 +41,20 @@ class PushedLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedReferrers:
+    """What became of the signatures, SBOMs and other referrers of an image that was copied.
+
+    Attributes:
+        copied: Manifests that refer to the image where it is now, directly or to one another.
+        left: Referrers of the source image that stayed behind: the image has another digest, or is in a layout
+            directory, where nothing lists them.
+    """
+
+    copied: tuple[Digest, ...]
+    left: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PushedImage:
     """What a push left behind.
 
@@ -57,6 +71,7 @@ class PushedImage:
         bytes_uploaded: Sent as layers, config, manifests and journal; attempts that failed are not counted.
         bytes_reused: Layers of which no byte was sent.
         seconds: From the first byte to the last answer.
+        referrers: Of the image that it was copied from; None where the source was no image.
     """
 
     image: str
@@ -71,6 +86,7 @@ class PushedImage:
     bytes_uploaded: int
     bytes_reused: int
     seconds: float
+    referrers: CopiedReferrers | None = None
 
 
 def push(

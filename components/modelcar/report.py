@@ -36,6 +36,12 @@ def describe_push(image: PushedImage) -> dict[str, Any]:
         "bytes_uploaded": image.bytes_uploaded,
         "bytes_reused": image.bytes_reused,
         "seconds": round(image.seconds, 3),
+        "referrers": None
+        if image.referrers is None
+        else {
+            "copied": [str(digest) for digest in image.referrers.copied],
+            "left": [str(digest) for digest in image.referrers.left],
+        },
     }
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from modelcar.delivery.inference_service import NEVER_BUILT
 from modelcar.errors import InvalidInput
+from modelcar.reference import ImageReference
 from modelcar.spec.values import read_image_repository
 
 NAMESPACE: Final = "private-ai-demo"
@@ -60,7 +61,10 @@ class ServedModel:
         from modelcar.sources.open import open_source
 
         check_name(self.name)
-        open_source(self.source)
+        if self.source.startswith("oci://"):
+            ImageReference.parse(self.source.removeprefix("oci://"))
+        else:
+            open_source(self.source)
         if self.repository is not None:
             read_image_repository(self.repository)
         if self.cpu < 1 or self.gpus < 0:

@@ -24,6 +24,7 @@ PUSH_KEYS = [
     "bytes_uploaded",
     "bytes_reused",
     "seconds",
+    "referrers",
 ]
 REGISTER_KEYS = [
     "registered_model",

@@ -9,7 +9,9 @@ from cli.command import Fill, Run, Services, Wrong
 TO = "{registry}/wrong/input:v1"
 SCRATCH = ("--base-image", "scratch")
 MODEL = "file://{root}/model"
-HF_OR_FILE = "Write hf://org/name for a model on a Hub, s3://bucket/prefix for a bucket, or file:///dir for a directory."
+HF_OR_FILE = (
+    "Write hf://org/name for a model on a Hub, s3://bucket/prefix for a bucket, or file:///dir for a directory."
+)
 LOG_IN = "Log in with podman login or docker login, or name the file with --authfile"
 REFERENCE = "Write registry/repository:tag, for instance quay.io/team/model:latest."
 TAG = "A tag has up to 128 letters, digits, _ . - and does not begin with . or -."

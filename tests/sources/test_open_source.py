@@ -12,7 +12,10 @@ SCHEMES = "Write hf://org/name for a model on a Hub, s3://bucket/prefix for a bu
 @pytest.mark.parametrize(
     ("uri", "hint"),
     [
-        ("oci://quay.io/a/b", SCHEMES),
+        (
+            "oci://quay.io/a/b",
+            "An image is a source of push, plan and promote; its files cannot be downloaded or trained from.",
+        ),
         ("gs://bucket/model", SCHEMES),
         ("", SCHEMES),
         ("s3a://bucket/model", "Write s3://bucket/model."),

@@ -9,11 +9,22 @@ from copy import copy
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
+from urllib.parse import urljoin
 
 import requests
 
+from modelcar.distribution.blob import BlobPart, read_part
 from modelcar.distribution.client import Registry
 from modelcar.distribution.destination import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, StoredManifest, check_manifest_size
+from modelcar.distribution.referrers import (
+    INDEX_TYPE,
+    Page,
+    Referrer,
+    fallback_tag,
+    list_by_tag,
+    parse_referrers,
+    read_pages,
+)
 from modelcar.distribution.transfer import Transfer
 from modelcar.distribution.upload import (
     Blob,
@@ -115,8 +126,19 @@ class Repository:
         return content
 
     @contextmanager
-    def open_blob(self, digest: Digest, offset: int = 0) -> Iterator[Iterator[bytes]]:
-        """A blob as blocks of at most 1 MiB, not checked here.
+    def open_blob(self, digest: Digest) -> Iterator[Iterator[bytes]]:
+        """A whole blob as blocks of at most 1 MiB, not checked here; see `open_part`."""
+        with self.open_part(digest) as part:
+            yield part.blocks
+
+    @contextmanager
+    def open_part(self, digest: Digest, offset: int = 0, end: int | None = None) -> Iterator[BlobPart]:
+        """A blob, or a part of it, in blocks of at most 1 MiB that are not checked here.
+
+        Args:
+            digest: Of the blob.
+            offset: First byte wanted. A registry may ignore that and begin at the start: the part says so.
+            end: Where to stop, exclusive; None for the blob's end. A registry may ignore that, too.
 
         Args:
             digest: Of the whole blob.
@@ -126,22 +148,52 @@ class Repository:
             ImageNotFound: The repository does not hold it.
             DistributionError: No answer, or an error.
         """
-        path = f"/v2/{self._repository}/blobs/{digest}"
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        path, headers = f"/v2/{self._repository}/blobs/{digest}", {}
+        if offset or end is not None:
+            headers["Range"] = f"bytes={offset}-{end - 1 if end is not None else ''}"
         response = self._registry.request("GET", path, scope=self._scope, headers=headers, stream=True)
         with response:
-            if response.status_code == HTTPStatus.PARTIAL_CONTENT and offset:
-                if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-                    raise DistributionError(f"{self.name} answered {digest} with another range than was asked for")
-                yield _blocks(response, self.name)
-            elif response.status_code == HTTPStatus.OK:
-                yield _skip(_blocks(response, self.name), offset)
-            else:
+            if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 raise self._registry.error(response, f"pull {self._repository}@{digest}")
+            yield read_part(response, _blocks(response, self.name), self.name)
 
     def mount(self, digest: Digest, origin: str) -> bool:
         """Take a blob over from the repository `origin` of the same registry; False where that fails."""
         return self._retry(lambda: mount_blob(self._registry, self._repository, digest, origin))
+
+    def mount_from(self, origin: Repository, digest: Digest) -> bool:
+        """Take a blob over from another repository; False where that is of another registry, or where it fails."""
+        return origin._registry.host == self._registry.host and self.mount(digest, origin._repository)
+
+    def list_referrers(self, subject: Digest) -> tuple[Referrer, ...]:
+        """What refers to a manifest, which need not exist: by the API, or else by the tag that stands in for it.
+
+        Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
+
+        Raises:
+            RegistryAccessDenied: The registry says so.
+            DistributionError: No answer, or one that makes no sense.
+        """
+        pages = read_pages(f"/v2/{self._repository}/referrers/{subject}", self._get_referrers, self.name)
+        if pages is not None:
+            return pages
+        stored = self.find_manifest(fallback_tag(subject), accept=[INDEX_TYPE])
+        return parse_referrers(stored.content, self.name) if stored is not None else ()
+
+    def write_referrer(self, content: bytes, media_type: str) -> None:
+        """Store a manifest that has a subject, so that the subject's list of referrers has it.
+
+        A registry that knows subjects says so in its answer. Where it does not, the tag with the list is written here;
+        of two writers at once the second may drop what the first has listed, as the specification warns.
+
+        Raises:
+            DistributionError: After all attempts, or not retryable; or it makes no sense.
+        """
+        check_manifest_size(len(content))
+        stored = StoredManifest(content, media_type, Digest.of(content))
+        answer = self._retry(partial(self._put_manifest, content, media_type, str(stored.digest)))
+        if "OCI-Subject" not in answer.headers:
+            list_by_tag(self, stored)
 
     def write_blob(self, blob: Blob, digest: Digest) -> None:
         """Store a blob of known digest; several attempts."""
@@ -168,7 +220,7 @@ class Repository:
         with self.open_blob(digest) as blocks:
             return _join(blocks, MAX_CONFIG_BYTES, f"{self.name}@{digest}, which should be an image's config,")
 
-    def _put_manifest(self, content: bytes, media_type: str, reference: str) -> None:
+    def _put_manifest(self, content: bytes, media_type: str, reference: str) -> requests.Response:
         response = self._registry.request(
             "PUT",
             f"/v2/{self._repository}/manifests/{reference}",
@@ -183,6 +235,21 @@ class Repository:
             # place and reads it back, so two that put the same one at once can see it half written.
             error.retryable |= error.code == "DIGEST_INVALID"
             raise error
+        return response
+
+    def _get_referrers(self, path: str) -> Page | None:
+        """One page of a list; None where the registry has no such API."""
+        return self._retry(partial(self._get_page, path))
+
+    def _get_page(self, path: str) -> Page | None:
+        with self._registry.request("GET", path, scope=self._scope, stream=True) as response:
+            if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                return None
+            if response.status_code != HTTPStatus.OK:
+                raise self._registry.error(response, f"list referrers in {self._repository}")
+            content = _join(_blocks(response, self.name), MAX_MANIFEST_BYTES, f"a list of referrers of {self.name}")
+            following = response.links.get("next", {}).get("url")
+            return Page(content, urljoin(response.url, following) if following else None)
 
     def _delete_manifest(self, digest: Digest) -> bool:
         path = f"/v2/{self._repository}/manifests/{digest}"
@@ -220,14 +287,6 @@ def _blocks(response: requests.Response, name: str) -> Iterator[bytes]:
         yield from response.iter_content(_BLOCK_BYTES)
     except requests.RequestException as error:
         raise DistributionError(f"{name} broke off in the middle of an answer", retryable=True) from error
-
-
-def _skip(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """The blocks without the first `count` bytes."""
-    for block in blocks:
-        if rest := block[count:]:
-            yield rest
-        count = max(0, count - len(block))
 
 
 def _join(blocks: Iterator[bytes], most_bytes: int, what: str) -> bytes:

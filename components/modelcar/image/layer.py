@@ -85,7 +85,7 @@ class LayerPlan:
     def size_bytes(self) -> int:
         """Exact size of the tar, known before the first byte is read."""
         headers = sum(len(directory_header(path)) for path in self.directories)
-        entries = sum(len(file_header(f.path, f.size_bytes)) + _padded(f.size_bytes) for f in self.files)
+        entries = sum(len(file_header(f.path, f.size_bytes)) + padded(f.size_bytes) for f in self.files)
         return headers + entries + len(_TRAILER)
 
     @property
@@ -158,7 +158,7 @@ class LayerStream:
         for file in self.plan.files:
             yield file_header(file.path, file.size_bytes)
             yield from self._content(file, contents)
-            if padding := _padded(file.size_bytes) - file.size_bytes:
+            if padding := padded(file.size_bytes) - file.size_bytes:
                 yield bytes(padding)
         yield _TRAILER
 
@@ -275,7 +275,8 @@ def _header(name: str, size_bytes: int, kind: bytes, mode: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
 
 
-def _padded(size_bytes: int) -> int:
+def padded(size_bytes: int) -> int:
+    """What a file's content takes up in a tar: whole blocks."""
     return -(-size_bytes // _BLOCK) * _BLOCK
 
 

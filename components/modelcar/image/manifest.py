@@ -26,6 +26,7 @@ LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 MANIFEST_TYPES = (MANIFEST_TYPE, DOCKER_MANIFEST_TYPE)
 INDEX_TYPES = (INDEX_TYPE, DOCKER_INDEX_TYPE)
 
@@ -35,10 +36,7 @@ FORMAT_ANNOTATION = "dev.modelcar.layer.format"
 """On a layer's descriptor: `LAYER_FORMAT_VERSION` of the push that made it."""
 BASE_DIGEST_ANNOTATION = "org.opencontainers.image.base.digest"
 
-_OCI_LAYER_TYPES = {
-    "application/vnd.docker.image.rootfs.diff.tar": LAYER_TYPE,
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": f"{LAYER_TYPE}+gzip",
-}
+_OCI_LAYER_TYPES = {DOCKER_LAYER_TYPE: LAYER_TYPE, f"{DOCKER_LAYER_TYPE}.gzip": f"{LAYER_TYPE}+gzip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +150,10 @@ def layer_contents(descriptor: Descriptor) -> tuple[FileContent, ...] | None:
     try:
         rows = json.loads(annotations.get(FILES_ANNOTATION, ""))
         contents = tuple(_content(*row) for row in rows)
+        today = layer_descriptor(descriptor.digest, descriptor.size_bytes, contents, version)
     except (ValueError, TypeError, InvalidReference, RecursionError):
         return None
-    ours = layer_descriptor(descriptor.digest, descriptor.size_bytes, contents, version)
-    return contents if ours == descriptor else None
+    return contents if today == descriptor else None
 
 
 def parse_layers(manifest: bytes) -> tuple[Descriptor, ...]:

@@ -130,6 +130,7 @@ class Registration:
             "model_source_kind": kind,
             "model_source_group": path.partition("/")[0],
             "model_source_id": self.commit_hash,
-            "model_source_name": f"{path}:{self.revision}" if self.revision else path,
+            # An image's address has its digest, beside which the tag that it was found by says nothing.
+            "model_source_name": f"{path}:{self.revision}" if self.revision and kind != "oci" else path,
         }
         return {key: value for key, value in fields.items() if value}

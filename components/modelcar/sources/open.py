@@ -87,6 +87,8 @@ def _open_bucket(uri: str, revision: str | None, patterns: Patterns) -> ObjectSo
 
 def _suggestion(uri: str) -> str:
     """What was probably meant."""
+    if uri.startswith("oci:"):
+        return "An image is a source of push, plan and promote; its files cannot be downloaded or trained from."
     if uri.startswith(_HUB_PAGE):
         return f"Write hf://{'/'.join(uri.removeprefix(_HUB_PAGE).split('/')[:2])}."
     if bucket := _BUCKET_URL.match(uri):

@@ -58,7 +58,7 @@ class Field:
 FIELDS = (
     Field("apiVersion", "The format of this file", required=True, only=API_VERSION),
     Field("kind", "What this file is", required=True, only=KIND),
-    Field("model.source", "Where the model comes from: hf://, s3:// or file://", values.read_source, required=True),
+    Field("model.source", "Where the model is: hf://, s3://, file:// or oci://", values.read_source, required=True),
     Field("model.revision", "Branch, tag or commit on the Hub; without it, the default branch", values.read_revision),
     Field("model.allow", "Patterns of the files that go into the image", shape="list"),
     Field("model.ignore", "Patterns of the files that stay out", shape="list"),

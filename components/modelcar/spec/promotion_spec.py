@@ -26,7 +26,8 @@ class ModelSpec:
     """Which model.
 
     Attributes:
-        source: `hf://org/name`, perhaps with `@revision`, `s3://bucket/prefix`, or `file:///dir`.
+        source: `hf://org/name`, perhaps with `@revision`, `s3://bucket/prefix`, `file:///dir`, or
+            `oci://registry/repository`, perhaps with a tag or digest.
         revision: Branch, tag or commit asked for; None for the source's default, and when `source` holds one.
         allow: Patterns of files that go into the image; empty for the defaults.
         ignore: Patterns of files that stay out.

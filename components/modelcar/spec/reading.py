@@ -167,6 +167,8 @@ class _Reading:
             self._fault(revision_key, "a directory has no revisions; leave the key out")
         elif source.startswith("s3://"):
             self._fault(revision_key, "a bucket has no revisions; leave the key out")
+        elif source.startswith("oci://"):
+            self._fault(revision_key, "an image has no revisions; name its tag or digest in its address")
         elif "@" in source:
             self._fault(revision_key, f"{source_key} names a revision too, behind @; keep one of them")
 

@@ -13,7 +13,7 @@ from modelcar.errors import InvalidInput
 from modelcar.metrics import Floor
 from modelcar.reference import ImageReference
 
-SOURCE_SCHEMES = ("hf://", "s3://", "file://")
+SOURCE_SCHEMES = ("hf://", "s3://", "file://", "oci://")
 DATA_SCHEMES = ("hf://datasets/", "file://")
 SCRATCH = "scratch"
 NO_SECRETS = (
@@ -123,10 +123,14 @@ def read_source(text: str) -> str:
         shown = "this" if _CREDENTIALS.search(text) else repr(text)
         raise InvalidInput(
             f"{shown} is not a model source",
-            hint="Write hf://org/name for a Hub, s3://bucket/prefix for a bucket, or file:///dir for a directory.",
+            hint="Write hf://org/name for a Hub, s3://bucket/prefix for a bucket, file:///dir for a directory, "
+            "or oci://registry/repository:tag for an image.",
         )
     if text == scheme:
-        raise InvalidInput(f"{text!r} names no model", hint="Write hf://org/name, s3://bucket/prefix or file:///dir.")
+        raise InvalidInput(
+            f"{text!r} names no model",
+            hint="Write hf://org/name, s3://bucket/prefix, file:///dir or oci://registry/repository:tag.",
+        )
     return text
 
 
