@@ -65,6 +65,25 @@ class Namespace:
         pods = [(pod.metadata.name, _states(pod)) for pod in self._core.list_namespaced_pod(self.name).items]
         raise AssertionError(f"no Ready pod with {digest} in {ROLLOUT_TIMEOUT_S} s: {pods}")
 
+    def hash_models(self, image: str) -> dict[str, str]:
+        """Start a pod of the image; the sha256 of every file below its /models, by path."""
+        name = f"pod-{uuid.uuid4().hex[:8]}"
+        script = "cd /models && find . -type f -exec sha256sum {} +"
+        container = {"name": "hash", "image": image, "command": ["sh", "-c", script]}
+        pod = {"metadata": {"name": name}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+        self._core.create_namespaced_pod(self.name, pod)
+        stream = watch.Watch().stream(
+            self._core.list_namespaced_pod,
+            self.name,
+            field_selector=f"metadata.name={name}",
+            timeout_seconds=ROLLOUT_TIMEOUT_S,
+        )
+        ended = next((e["object"] for e in stream if e["object"].status.phase in ("Succeeded", "Failed")), None)
+        if ended is None or ended.status.phase != "Succeeded":
+            raise AssertionError(f"the pod of {image} did not end well: {_states(ended) if ended else 'no end'}")
+        lines = str(self._core.read_namespaced_pod_log(name, self.name)).splitlines()
+        return {path.removeprefix("./"): digest for digest, path in (line.split("  ", 1) for line in lines)}
+
     def _list(self, plural: str) -> list[dict[str, Any]]:
         found = self._custom.list_namespaced_custom_object("serving.kserve.io", "v1beta1", self.name, plural)
         return list(found["items"])
