@@ -53,7 +53,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_half_written(room: Path, model:
     assert ended.code == 1
     assert ended.stderr.splitlines()[-2:] == [
         f"Error: {layout} cannot be written to: No space left on device",
-        "Name another directory.",
+        "Make room there, or name another directory.",
     ]
     assert ended.stdout == ""
     assert "layout/index.json" not in ended.left

@@ -195,17 +195,19 @@ def test_an_address_that_expires_while_it_is_read_is_asked_for_anew(running: Run
 
 
 class Stalled:
-    """A Hub whose first answer to a request for weights stops in the middle and is silent until it is let go."""
+    """A Hub that is silent once, when weights are asked for, until it is let go: at the start or in the middle."""
 
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app, self._go, self.stalls = app, threading.Event(), 0
+    def __init__(self, app: WSGIApplication, *, midway: bool) -> None:
+        self._app, self._midway, self._go, self.stalls = app, midway, threading.Event(), 0
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        answer = self._app(environ, start_response)
         if not environ["PATH_INFO"].startswith("/cdn/") or self.stalls:
-            return answer
+            return self._app(environ, start_response)
         self.stalls += 1
-        return self._half(answer)
+        if not self._midway:
+            self._go.wait(60)
+        answer = self._app(environ, start_response)
+        return self._half(answer) if self._midway else answer
 
     def _half(self, answer: Iterable[bytes]) -> Iterator[bytes]:
         with closing(answer):  # type: ignore[type-var]  # what sends a file can be closed
@@ -217,11 +219,12 @@ class Stalled:
         self._go.set()
 
 
+@pytest.mark.parametrize("midway", [True, False])
 def test_a_peer_that_says_nothing_any_more_is_left_and_asked_anew(
-    running: Running, source: Source, monkeypatch: pytest.MonkeyPatch
+    running: Running, source: Source, monkeypatch: pytest.MonkeyPatch, midway: bool
 ) -> None:
     monkeypatch.setattr(download, "READ_TIMEOUT_S", 0.3)
-    stalled = Stalled(create_app(source.hub.directory))
+    stalled = Stalled(create_app(source.hub.directory), midway=midway)
     with Service(stalled) as service:
         monkeypatch.setenv("HF_ENDPOINT", service.url)
         pushed = push(running)

@@ -5,6 +5,7 @@ Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -212,8 +213,9 @@ class Layout:
         try:
             yield
         except OSError as error:
+            room = "Make room there, or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Name"
             raise DistributionError(
-                f"{self._directory} cannot be written to: {error.strerror}", hint="Name another directory."
+                f"{self._directory} cannot be written to: {error.strerror}", hint=f"{room} another directory."
             ) from error
 
     @contextmanager
