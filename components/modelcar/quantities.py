@@ -25,10 +25,11 @@ def parse_bytes(text: str) -> int:
         InvalidInput: It is none, or nothing.
     """
     found = _SIZE.fullmatch(text.strip())
-    if found is None or (found[3] and not found[2]) or not float(found[1]):
+    power = " KMGT".index(found[2].upper() or " ") if found is not None else 0
+    size_bytes = int(float(found[1]) * (1024 if found[3] else 1000) ** power) if found is not None else 0
+    if found is None or (found[3] and not found[2]) or not size_bytes:
         raise InvalidInput(f"{text!r} is not a size", hint="Write 20GiB, 512MiB or a number of bytes.")
-    power = " KMGT".index(found[2].upper() or " ")
-    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+    return size_bytes
 
 
 def format_seconds(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.command import Fill, Run, Services, Wrong
+from modelcar.image.packing import SMALLER_SHARDS
 
 TO = "{registry}/wrong/input:v1"
 SCRATCH = ("--base-image", "scratch")
@@ -252,6 +253,30 @@ OPTIONS = {
     ),
     "a plan of no source": Wrong(
         ("plan", "hf://acme/nothing", TO), "{hub} has no model acme/nothing, or it is private", CHECK_NAME
+    ),
+    "a plan for a manifest that is not there": Wrong(
+        ("plan", MODEL, TO, "--manifest", "nothing.yaml"),
+        "nothing.yaml is not a file",
+        "Name the file with the InferenceService.",
+    ),
+    "a plan for a GPU of no size": Wrong(
+        ("plan", MODEL, TO, "--gpu-memory", "large"),
+        "'large' is not a size",
+        "Write 20GiB, 512MiB or a number of bytes.",
+    ),
+    "a plan at no rate": Wrong(
+        ("plan", MODEL, TO, "--rate", "0/s"), "'0' is not a size", "Write 20GiB, 512MiB or a number of bytes."
+    ),
+    "layers of no size": Wrong(
+        push(MODEL, TO, "--max-layer-size", "10 apples"),
+        "'10 apples' is not a size",
+        "Write 20GiB, 512MiB or a number of bytes.",
+    ),
+    "layers that are too small for a file": Wrong(
+        push(MODEL, TO, "--max-layer-size", "3KiB"),
+        "model.safetensors.index.json makes a layer of 5120 bytes, and 3072 are allowed; a file cannot be split over "
+        "layers",
+        SMALLER_SHARDS,
     ),
     "a plan of no spec": Wrong(
         ("plan", "nothing.yaml"), "nothing.yaml: no such file", "Name the PromotionSpec's file."

@@ -8,6 +8,7 @@ import pytest
 
 from modelcar.distribution.client import Access
 from modelcar.errors import GitError, InvalidInput, ManifestShapeError, ModelRegistryError, VersionConflict
+from modelcar.gpu.server import read_server
 from modelcar.promotion import plan_promotion
 from promotion.place import Place
 from promotion.services import Services
@@ -65,6 +66,13 @@ def test_a_plan_writes_nothing(sandbox_place: Place, services: Services) -> None
     assert [service.writes() for service in watched] == [[], [], []]
     assert services.hub.recorder.seen("GET", "/resolve/") == []
     assert (services.git_directory / "refs" / "heads" / "main").read_text() == refs
+
+
+def test_the_manifest_in_git_and_the_runtime_beside_it_say_what_waits_for_the_model(sandbox_place: Place) -> None:
+    planned = plan_promotion(sandbox_place.spec(), access=Access(plain_http=True), tell=lambda _: None)
+
+    server = read_server([planned.manifest.text, *planned.beside], name="demo-llama")
+    assert server.arguments["model"] == "/mnt/models"  # as the ServingRuntime vllm-cuda has it
 
 
 def test_a_hold_is_told_and_the_plan_goes_on(sandbox_place: Place) -> None:
