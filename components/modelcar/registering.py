@@ -11,7 +11,6 @@ from modelcar.distribution.destination import StoredManifest
 from modelcar.distribution.repository import Repository
 from modelcar.errors import ImageNotFound, InvalidReference
 from modelcar.image.index import compute_image_key, parse_index
-from modelcar.image.layer import FileContent
 from modelcar.image.manifest import (
     BASE_DIGEST_ANNOTATION,
     FORMAT_ANNOTATION,
@@ -116,13 +115,23 @@ def look_up(image: str, access: Access) -> StoredImage:
     if stored is None:
         raise ImageNotFound(f"{reference} is not there", hint="Push it first, or check the digest.")
     images = _images(repository, stored)
-    layers = {layer.digest: layer for image in images for layer in parse_layers(image.content)}
     return StoredImage(
         reference.at(reference.digest),
         reference.digest,
         _read_content_key(repository, images),
-        tuple(layers.values()) if len(images) > 1 else parse_layers(stored.content),
+        _layers([parse_layers(image.content) for image in images]),
     )
+
+
+def _layers(images: Sequence[tuple[Descriptor, ...]]) -> tuple[Descriptor, ...]:
+    """In the order in which a push tells them: all bases, then the model; what several images have is there once."""
+    own = [_own_layers(layers) for layers in images]
+    bases = [layers[: len(layers) - len(ours)] for layers, ours in zip(images, own, strict=True)]
+    found: list[Descriptor] = []
+    for layers in (*bases, *own):
+        known = {layer.digest for layer in found}
+        found += [layer for layer in layers if layer.digest not in known]
+    return tuple(found)
 
 
 def _images(repository: Repository, stored: StoredManifest) -> list[StoredManifest]:
@@ -148,25 +157,19 @@ def _images(repository: Repository, stored: StoredManifest) -> list[StoredManife
 def _read_content_key(repository: Repository, images: Sequence[StoredManifest]) -> str | None:
     """What the image is, from its own documents; None for an image that this package did not make."""
     bases: dict[Platform, Digest | None] = {}
-    contents: list[FileContent] = []
+    own = [_own_layers(parse_layers(image.content)) for image in images]
+    contents = [content for layer in own[0] for content in layer_contents(layer) or ()]
+    if not contents or any(layers != own[0] for layers in own):
+        return None
     for image in images:
-        contents = _own_contents(image.content)
-        if not contents:
-            return None
         config = json.loads(repository.read_blob(parse_config_digest(image.content)))
         base = (json.loads(image.content).get("annotations") or {}).get(BASE_DIGEST_ANNOTATION)
         platform = Platform(config["os"], config["architecture"], config.get("variant"))
         bases[platform] = Digest.parse(base) if base else None
-    version = _own_layers(images[0].content)[0].annotations[FORMAT_ANNOTATION]
-    return compute_image_key(contents, bases, version)
+    return compute_image_key(contents, bases, own[0][0].annotations[FORMAT_ANNOTATION])
 
 
-def _own_contents(manifest: bytes) -> list[FileContent]:
-    return [content for layer in _own_layers(manifest) for content in layer_contents(layer) or ()]
-
-
-def _own_layers(manifest: bytes) -> tuple[Descriptor, ...]:
+def _own_layers(layers: tuple[Descriptor, ...]) -> tuple[Descriptor, ...]:
     """Those above the base, which may be a ModelCar itself: the layers of each begin with one of directories."""
-    layers = parse_layers(manifest)
     beginnings = [number for number, layer in enumerate(layers) if layer_contents(layer) == ()]
     return layers[beginnings[-1] :] if beginnings else ()

@@ -21,7 +21,9 @@ from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
 from modelcar.distribution.repository import Repository
 from modelcar.errors import DistributionError, ImageNotFound
+from modelcar.image.index import build_index
 from modelcar.image.manifest import INDEX_TYPE, MANIFEST_TYPE
+from modelcar.journal import journal_tag
 from modelcar.plan import PlatformBase
 from modelcar.push import PushedImage
 from modelcar.reference import Digest, ImageReference, Platform
@@ -198,7 +200,41 @@ def test_an_index_is_registered_with_all_of_its_layers_and_its_key(running: Runn
     pushed = push_files(Files(MODEL), running.repository(), platforms=on_base(running))
     stored = look_up(pushed.image, Access())
     assert (stored.digest, stored.content_key) == (pushed.digest, pushed.content_key)
+    assert [layer.digest for layer in stored.layers] == [layer.digest for layer in pushed.layers]
     assert stored.size_bytes == pushed.size_bytes
+
+
+def test_an_index_of_others_whose_images_hold_different_models_has_no_key(
+    running: Running, push_files: PushFiles
+) -> None:
+    repository = running.repository()
+    one = push_files(Files(MODEL), repository, tags=["one"])
+    other = push_files(Files({"config.json": b"{}"}), repository, platform=ARM64, tags=["other"], previous=())
+    manifests = [repository.find_manifest(str(image.digest)) for image in (one, other)]
+    content = build_index(
+        {platform: one.content for platform, one in zip((AMD64, ARM64), manifests, strict=True) if one is not None}
+    )
+    repository.write_manifest(content, INDEX_TYPE, ["both"])
+    stored = look_up(f"{repository.name}@{Digest.of(content)}", Access())
+    assert stored.content_key is None
+    assert {layer.digest for layer in stored.layers} == {
+        layer.digest for image in (one, other) for layer in image.layers
+    }
+
+
+def test_a_push_of_both_platforms_goes_on_from_the_journal_and_leaves_none(
+    running: Running, push_files: PushFiles
+) -> None:
+    source = Files({f"{seed}.safetensors": shard(4 << 20, seed, tensor=str(seed)) for seed in range(3)})
+    running.faults.add(Fault.answer("PUT", "/manifests/sha256:", 400))
+    tag = journal_tag(source.snapshot())
+    with pytest.raises(DistributionError):
+        push_files(source, running.repository(), platforms=BARE)
+    assert running.repository().find_manifest(tag) is not None
+    again = Files(source.contents)
+    push_files(again, running.repository(), platforms=BARE, previous=[tag])
+    assert again.bytes_read <= 4 << 20  # the last layer to arrive is in no journal: nothing was to come
+    assert running.repository().find_manifest(tag) is None
 
 
 def test_an_index_with_an_image_that_is_gone_is_not_registered(running: Running, push_files: PushFiles) -> None:
