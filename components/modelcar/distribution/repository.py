@@ -234,6 +234,10 @@ class Repository:
             # The digest, where we give one, is of these bytes. docker-registry on a file system writes a manifest in
             # place and reads it back, so two that put the same one at once can see it half written.
             error.retryable |= error.code == "DIGEST_INVALID"
+            if error.code in ("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"):
+                error.hint = (
+                    "Something removes blobs while they are pushed; run it again: what is missing is sent again."
+                )
             raise error
         return response
 
