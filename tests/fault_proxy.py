@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import socketserver
 import struct
@@ -30,6 +31,10 @@ Headers = list[tuple[str, str]]
 Change = Callable[[str, str, int, Headers], tuple[int, Headers]]
 
 
+class ClientGone(Exception):
+    """The client closed its connection in the middle of a request."""
+
+
 def reverse_proxy(address: str, change: Change | None = None) -> WSGIApplication:
     """Pass every request on and every answer back, block by block.
 
@@ -47,8 +52,11 @@ def reverse_proxy(address: str, change: Change | None = None) -> WSGIApplication
             connection.close()
             start_response("502 Bad Gateway", [("Content-Length", "0")])
             return []
+        except ClientGone:
+            connection.close()  # the registry shall see that, too
+            raise ConnectionResetError(errno.ECONNRESET, "the client is gone") from None
         except BaseException:
-            connection.close()  # the client is gone: the registry shall see that, too
+            connection.close()
             raise
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() != "connection"]
         status = answer.status
@@ -64,12 +72,8 @@ def _pass_on(environ: WSGIEnvironment, connection: HTTPConnection) -> None:
     query = environ.get("QUERY_STRING", "")
     target = environ.get("REQUEST_URI") or environ["PATH_INFO"] + (f"?{query}" if query else "")
     connection.putrequest(environ["REQUEST_METHOD"], target, skip_host=True, skip_accept_encoding=True)
-    for key, value in environ.items():
-        name = key.removeprefix("HTTP_").replace("_", "-")
-        if key.startswith("HTTP_") and name.lower() not in HOP_BY_HOP:
-            connection.putheader(name, value)
-    if environ.get("CONTENT_TYPE"):
-        connection.putheader("Content-Type", environ["CONTENT_TYPE"])
+    for name, value in _headers(environ):
+        connection.putheader(name, value)
     chunked, length = environ.get("wsgi.input_terminated"), environ.get("CONTENT_LENGTH")
     if length and not chunked:
         connection.putheader("Content-Length", length)
@@ -80,8 +84,18 @@ def _pass_on(environ: WSGIEnvironment, connection: HTTPConnection) -> None:
     while block := environ["wsgi.input"].read(BLOCK if chunked else min(BLOCK, left)):
         left -= len(block)
         connection.send(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+    if left > 0 and not chunked:
+        raise ClientGone
     if chunked:
         connection.send(b"0\r\n\r\n")
+
+
+def _headers(environ: WSGIEnvironment) -> Headers:
+    named = [(key.removeprefix("HTTP_"), value) for key, value in environ.items() if key.startswith("HTTP_")]
+    if environ.get("CONTENT_TYPE"):
+        named.append(("Content-Type", environ["CONTENT_TYPE"]))
+    headers = [(name.replace("_", "-"), value) for name, value in named]
+    return [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]
 
 
 def _blocks(read: Callable[[int], bytes], connection: HTTPConnection) -> Iterator[bytes]:
@@ -121,6 +135,8 @@ class ByteProxy:
         """Pass one connection on until it ends or breaks."""
         host, _, port = self._target.rpartition(":")
         with socket.create_connection((host, int(port))) as server:
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             upward = threading.Thread(target=self._pump, args=(client, server), daemon=True)
             upward.start()
             self._pump(server, client)
@@ -157,6 +173,7 @@ class ByteProxy:
             with suppress(OSError):
                 if self._kind == "reset":
                     one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    one.shutdown(socket.SHUT_RD)  # sends nothing, and wakes the other direction, which holds it open
                     one.close()
                 else:
                     one.shutdown(socket.SHUT_RDWR)

@@ -39,9 +39,9 @@ SESSION = "/blobs/uploads/."
 MANIFEST = "/manifests/(?!.*journal)"
 MODEL = {
     "config.json": b"{}",
-    "model-1.safetensors": shard(4 * MIB, seed=1),
-    "model-2.safetensors": shard(4 * MIB + 1, seed=2),
+    "model.safetensors": shard(4 * MIB + 1),
 }
+DIGEST = "sha256:cd4b465d0e52b6d35ae3086bd9b9ec4e9c365933ba11c6b37a733bd7e40b41c7"
 SMALL = {"config.json": b"{}", "model.safetensors": shard(40_000)}
 BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
 
@@ -143,11 +143,11 @@ HEALED = [
     once("answer lost at the end", Fault.cut_answer("PUT", SESSION, 0)),
     once("answer lost of a manifest", Fault.cut_answer("PUT", MANIFEST, 0)),
     once("upload unknown", Fault.answer("PATCH", SESSION, 404, body=code("BLOB_UPLOAD_UNKNOWN"))),
-    Case("upload unknown at the end", (Fault.answer("PUT", SESSION, 404, body=code("BLOB_UPLOAD_UNKNOWN")),)),
+    once("upload unknown at the end", Fault.answer("PUT", SESSION, 404, body=code("BLOB_UPLOAD_UNKNOWN"))),
     once("digest mismatch", Fault.answer("PUT", SESSION, 400, body=code("DIGEST_INVALID"))),
     Case("no PATCH is taken", (Fault.answer("PATCH", SESSION, 405, times=99),), None),
     Case("no PATCH is known", (Fault.answer("PATCH", SESSION, 404, body=code("UNSUPPORTED"), times=99),), None),
-    Case("4 MiB are the limit", (Fault.answer("PATCH", SESSION, 416, times=99, longer_than=4 * MIB, drain=False),), 2),
+    Case("4 MiB are the limit", (Fault.answer("PATCH", SESSION, 416, times=99, longer_than=4 * MIB, drain=False),), 1),
     Case(
         "a proxy limits bodies",
         tuple(Fault.answer(m, SESSION, 413, times=99, longer_than=3 * MIB, drain=False) for m in ("PATCH", "PUT")),
@@ -169,10 +169,10 @@ def test_the_image_is_right_in_spite_of(
     case: Case, stand_before: StandBefore, push_files: PushFiles, pull: Pull
 ) -> None:
     front = stand_before(*case.faults)
-    pushed = push_files(Files(MODEL), front.repository, tags=("v1", "lasting"), concurrency=2)
+    pushed = push_files(Files(MODEL), front.repository, tags=("v1", "lasting"))
     assert front.faults.fired == case.fired or (case.fired is None and front.faults.fired > 0)
+    assert str(pushed.digest) == DIGEST
     assert pull(front.direct, "v1").model == MODEL
-    assert pull(front.direct, str(pushed.digest)).model == MODEL
 
 
 REFUSED = [
@@ -276,7 +276,7 @@ def test_no_password_follows_an_upload_to_another_host(
     front = stand_before_again(front, Fault.answer("POST", UPLOADS, 401, headers=BASIC))
     push_files(Files(MODEL), front.repository)
     assert any(r.authorized for r in front.recorder.requests)
-    assert len(storage.recorder.seen("PATCH")) == 3
+    assert len(storage.recorder.seen("PATCH")) == 2
     assert not any(r.authorized for r in storage.recorder.requests)
     assert pull(front.direct, "v1").model == MODEL
 
@@ -346,10 +346,10 @@ def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
 def test_a_peer_that_takes_no_more_bytes_is_left_after_a_while(
     upstream: str, push_files: PushFiles, pull: Pull
 ) -> None:
-    big = SMALL | {"model.safetensors": shard(48 * MIB)}
+    big = SMALL | {"model.safetensors": shard(16 * MIB)}
     name = f"team/model-{uuid.uuid4().hex}"
     with byte_proxy(upstream) as proxy:
-        access = Access(timeouts=Timeouts(send_s=0.5, answer_s=5, commit_s=5))
+        access = Access(timeouts=Timeouts(send_s=0.5, answer_s=1, commit_s=2))
         repository = Repository(Registry(proxy.address, name, access), name)
         proxy.arm(2 * MIB, "stall")
         push_files(Files(big), repository)
@@ -381,7 +381,9 @@ def test_a_token_that_expires_between_patch_and_put_is_renewed_and_no_byte_sent_
 # Any byte.
 
 
-@pytest.mark.parametrize("first", range(0, 200, 25))
+@pytest.mark.parametrize(
+    "first", [*range(0, 75, 25), *(pytest.param(n, marks=pytest.mark.real) for n in range(75, 200, 25))]
+)
 def test_a_connection_that_is_cut_at_any_byte_changes_nothing(
     upstream: str, push_files: PushFiles, pull: Pull, first: int
 ) -> None:

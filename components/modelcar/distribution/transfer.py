@@ -16,7 +16,6 @@ from modelcar.distribution.feed import Feed, Part, UnstatedPart
 from modelcar.distribution.ladder import Ladder, Rung, UploadLost
 from modelcar.distribution.upload import (
     Blob,
-    BlobStream,
     UploadSession,
     cancel_upload,
     commit_upload,
@@ -127,6 +126,11 @@ class Transfer:
         upload = self._open()
         try:
             commit_upload(self._registry, self._repository, upload.location, digest, self._blob)
+        except DistributionError as error:
+            # The bytes that were read had the digest: if the registry has others, some got lost on the way.
+            if error.code == "DIGEST_INVALID" and _digest_of(self._blob) == digest:
+                raise self._lost(error, resumed=False) from None
+            raise
         finally:
             if self._digest is None and _digest_of(self._blob) not in (None, digest):
                 raise ContentMismatch("a layer changed while it was read", hint="Run it again.")
@@ -247,7 +251,8 @@ def _is_unfit(error: DistributionError) -> bool:
 
 
 def _digest_of(blob: Blob) -> Digest | None:
-    return cast(BlobStream, blob).digest
+    """What a stream's last pass came to; None where it has not ended, and for what is no stream."""
+    return cast(Digest | None, getattr(blob, "digest", None))
 
 
 def _known(digest: Digest | None) -> Digest:
