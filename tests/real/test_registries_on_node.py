@@ -1,4 +1,4 @@
-"""What is pushed to a registry starts on a real node: pushed new, in part, for two platforms, copied, and past faults."""
+"""What is pushed to a registry starts on a real node: new, in part, for two platforms, copied, and past faults."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ MODEL = {
     "model-2.safetensors": shard(5 * MIB, seed=2),
     "sub/vocabulary.txt": b"a\n",
 }
+FAULTS = (
+    Fault.cut_request("PATCH", "/uploads/", 2 * MIB),
+    Fault.answer("PUT", "/uploads/", 503, nth=2),
+    Fault.answer("PATCH", "/uploads/", 401, nth=3),
+    Fault.cut_answer("PUT", "/manifests/", 0),
+)
 CHANGED = {**MODEL, "model-2.safetensors": shard(5 * MIB, seed=3)}
 
 
@@ -57,12 +63,14 @@ class Place:
     faults: Faults | None = None
     _repository: str = field(default_factory=lambda: f"team/model-{uuid.uuid4().hex[:8]}")
 
-    def push(self, source: str, name: str = "", base: str | None = None, platforms: tuple[Platform, ...] = (AMD64,)) -> PushedImage:
+    def push(
+        self, source: str, name: str = "", base: str | None = None, platforms: tuple[Platform, ...] = (AMD64,)
+    ) -> PushedImage:
         """Push to a repository of this test, through the proxy where there is one."""
         request = BuildRequest(
             source,
             ImageReference(self.front, f"{self._repository}{name}", "v1"),
-            ImageReference.parse(base) if base is not None else None,
+            ImageReference.parse(base),
             platforms,
         )
         return execute(prepare(request, Access(plain_http=True)))
@@ -127,22 +135,18 @@ def test_what_is_pushed_reused_and_copied_starts_with_every_byte(
     place: Place, namespace: Namespace, base: str, tmp_path: Path
 ) -> None:
     if place.faults is not None:
-        place.faults.add(
-            Fault.cut_request("PATCH", "/uploads/", 2 * MIB),
-            Fault.answer("PUT", "/uploads/", 503, nth=2),
-            Fault.answer("PATCH", "/uploads/", 401, nth=3),
-            Fault.cut_answer("PUT", "/manifests/", 0),
-        )
-    first = place.push(write(tmp_path / "first", MODEL), base=base)
+        for fault in FAULTS:
+            place.faults.add(fault)
+    first = place.push(write(tmp_path / "first", MODEL), base)
     if place.faults is not None:
-        assert place.faults.fired == 4
+        assert place.faults.fired == len(FAULTS)
     assert namespace.hash_models(place.seen_by_node(first)) == sums(MODEL)
 
-    second = place.push(write(tmp_path / "second", CHANGED), base=base)
+    second = place.push(write(tmp_path / "second", CHANGED), base)
     assert [layer.files for layer in second.layers if not layer.reused] == [("model-2.safetensors",)]
     assert namespace.hash_models(place.seen_by_node(second)) == sums(CHANGED)
 
-    copied = place.push(f"oci://{place.front}/{place._repository}@{second.digest}", name="/copy", base=base)
+    copied = place.push(f"oci://{place.front}/{place._repository}@{second.digest}", base, name="/copy")
     assert copied.digest == second.digest
     assert sum(layer.size_bytes for layer in copied.layers if not layer.reused) == 0
     assert namespace.hash_models(place.seen_by_node(copied, "/copy")) == sums(CHANGED)
@@ -173,6 +177,6 @@ def test_an_index_of_two_platforms_starts_as_the_nodes_own(
     place: Place, namespace: Namespace, base: str, tmp_path: Path
 ) -> None:
     platforms = (AMD64, Platform("linux", "arm64"))
-    image = place.push(write(tmp_path / "model", MODEL), base=for_two_platforms(base), platforms=platforms)
+    image = place.push(write(tmp_path / "model", MODEL), for_two_platforms(base), platforms=platforms)
     assert set(image.platforms) == set(platforms)
     assert namespace.hash_models(place.seen_by_node(image)) == sums(MODEL)
