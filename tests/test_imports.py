@@ -47,7 +47,7 @@ ORDER = [
 ]
 """Modules and packages of the library, top first; each imports from rows below its own only."""
 
-HEAVY = {"kfp", "kfp_server_api", "kubernetes", "model_registry", "mr_openapi", "huggingface_hub"}
+HEAVY = {"kfp", "kfp_server_api", "kubernetes", "model_registry", "mr_openapi", "huggingface_hub", "obstore"}
 
 DEFINITIONS = {
     "platform",
