@@ -64,7 +64,7 @@ class Place:
     _repository: str = field(default_factory=lambda: f"team/model-{uuid.uuid4().hex[:8]}")
 
     def push(
-        self, source: str, name: str = "", base: str | None = None, platforms: tuple[Platform, ...] = (AMD64,)
+        self, source: str, base: str, *, name: str = "", platforms: tuple[Platform, ...] = (AMD64,)
     ) -> PushedImage:
         """Push to a repository of this test, through the proxy where there is one."""
         request = BuildRequest(
