@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from modelcar.distribution.registries import DEFAULT, MIB, REGISTRIES, RegistryProfile, find_registry
@@ -56,3 +58,14 @@ def test_only_a_registry_of_the_cluster_takes_the_token_of_a_pod() -> None:
 )
 def test_the_largest_layer_is_known_where_somebody_says_it(host: str, most: int | None) -> None:
     assert find_registry(host).max_layer_bytes == most
+
+
+def test_the_page_on_registries_names_every_row_and_every_host() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "registries.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    told = {row[0].removeprefix("| "): row for row in rows}
+    for profile in (*REGISTRIES, DEFAULT):
+        row = told[profile.name]
+        assert row[1] == (", ".join(f"`{host}`" for host in profile.hosts) or "any other")
+        assert (row[3] == "yes", row[4] == "if it can") == (profile.takes_chunks, profile.resumes)
+        assert row[6].removesuffix(" |") == ("its makers" if profile.verified else "reports")
