@@ -71,3 +71,20 @@ def test_a_registry_that_knows_no_such_repository_says_so(running: Running) -> N
     assert str(caught.value) == (
         f"{running.address}: push to team/model: HTTP 404 NAME_UNKNOWN, project team not found"
     )
+
+
+def test_an_answer_is_not_read_for_ever_and_the_next_one_is_its_own(running: Running) -> None:
+    running.faults.add(Fault.answer("POST", "/uploads/", 400, body=bytes(32 << 20)))
+    registry = running.registry()
+    response = registry.request("POST", "/v2/team/model/blobs/uploads/", scope=SCOPE, data=b"")
+    assert len(response.content) == 1 << 18
+    assert str(registry.error(response, "push")) == f"{running.address}: push: HTTP 400"
+    running.repository().check_access()
+
+
+def test_a_long_message_of_a_registry_is_told_in_one_line(running: Running) -> None:
+    body = json.dumps({"errors": [{"code": "DENIED", "message": "no\n room" + "!" * 1000}]}).encode()
+    running.faults.add(Fault.answer("GET", "/v2/$", 500, body=body))
+    registry = running.registry()
+    error = registry.error(registry.request("GET", "/v2/", scope=SCOPE), "look")
+    assert str(error) == f"{running.address}: look: HTTP 500 DENIED, no room{'!' * 293}"

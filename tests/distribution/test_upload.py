@@ -158,6 +158,19 @@ def test_a_session_that_does_not_open_is_asked_for_again(running: Running, strea
     assert blob.passes == 1
 
 
+def test_an_upload_whose_answer_lacks_its_address_is_opened_again(running: Running, stream_or_known: str) -> None:
+    blob = Stream()
+    running.faults.add(Fault.answer("POST", UPLOAD, 202))
+    send(running, stream_or_known, blob)
+    assert (blob.passes, len(running.recorder.seen("POST"))) == (1, 2)
+
+
+def test_a_registry_that_never_says_where_an_upload_goes_is_told_so(running: Running, stream_or_known: str) -> None:
+    running.faults.add(Fault.answer("POST", UPLOAD, 202, times=99))
+    with pytest.raises(DistributionError, match="opened an upload to team/model and did not say where"):
+        send(running, stream_or_known, Stream())
+
+
 def test_a_registry_that_asks_for_a_second_gets_it(running: Running) -> None:
     running.faults.add(Fault.answer("POST", UPLOAD, 429, headers={"Retry-After": "1"}))
     started = time.monotonic()

@@ -382,7 +382,7 @@ def test_a_token_that_expires_between_patch_and_put_is_renewed_and_no_byte_sent_
 
 
 @pytest.mark.parametrize(
-    "first", [*range(0, 75, 25), *(pytest.param(n, marks=pytest.mark.real) for n in range(75, 200, 25))]
+    "first", [*range(0, 75, 25), *(pytest.param(n, marks=pytest.mark.long) for n in range(75, 200, 25))]
 )
 def test_a_connection_that_is_cut_at_any_byte_changes_nothing(
     upstream: str, push_files: PushFiles, pull: Pull, first: int

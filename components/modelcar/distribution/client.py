@@ -36,6 +36,7 @@ from modelcar.wire import PORTS, find_reason, host_of, origin_of, read_delay
 MAX_ANSWER_BYTES = 1 << 18
 """What is read of an answer that is no content: errors, tokens."""
 
+_MOST_MESSAGE = 300
 _LIMIT_HINT = "A proxy before the registry limits what one request may carry; its administrator can allow more."
 _TRANSIENT = frozenset({408, 425, 429})
 _NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -268,7 +269,7 @@ def _diagnosis(response: requests.Response) -> tuple[str | None, str]:
         if not isinstance(response.raw, BytesIO):
             bound_body(response, MAX_ANSWER_BYTES)
         first = response.json()["errors"][0]
-        return first.get("code"), str(first.get("message") or "")
+        return first.get("code"), " ".join(str(first.get("message") or "").split())[:_MOST_MESSAGE]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, requests.RequestException, HTTPError):
         return None, ""
 

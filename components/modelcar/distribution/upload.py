@@ -105,8 +105,12 @@ def start_upload(registry: Registry, repository: str) -> UploadSession:
     """
     path = f"/v2/{repository}/blobs/uploads/"
     response = registry.request("POST", path, scope=push_scope(repository), data=b"")
-    if response.status_code != HTTPStatus.ACCEPTED or "Location" not in response.headers:
+    if response.status_code != HTTPStatus.ACCEPTED:
         raise registry.error(response, f"push to {repository}")
+    if "Location" not in response.headers:  # lines of its head are missing where the connection was cut there
+        raise DistributionError(
+            f"{registry.host} opened an upload to {repository} and did not say where", status=202, retryable=True
+        )
     least = response.headers.get("OCI-Chunk-Min-Length", "")
     location = _follow(registry, response, response.headers["Location"])
     return UploadSession(location, int(least) if least.isascii() and least.isdigit() else 0)
