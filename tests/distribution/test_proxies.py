@@ -13,6 +13,7 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 from certificates import write_certificate
+from fault_proxy import byte_proxy
 from forward_proxy import ForwardProxy, forward_proxy
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.credentials import find_credentials
@@ -194,3 +195,11 @@ def test_a_token_that_the_clusters_registry_refuses_is_told_with_its_file(
         with pytest.raises(RegistryAccessDenied) as caught:
             repository(f"{CLUSTER}:5000", Access(pod=pod)).write_blob(Content(BLOB), DIGEST)
     assert f"as serviceaccount (from {pod / 'token'})" in str(caught.value)
+
+
+def test_a_cut_at_the_first_contact_does_not_make_a_plain_registry_unreachable(tmp_path: Path) -> None:
+    with serve(tmp_path / "registry") as running, byte_proxy(running.address) as proxy:
+        proxy.arm(0, "reset")
+        there = repository(proxy.address, Access())
+        assert proxy.happened.is_set()
+        write_and_read(there)

@@ -30,7 +30,7 @@ from modelcar.distribution.transport import (
     speaks_no_tls,
 )
 from modelcar.errors import DistributionError, ImageNotFound, RegistryAccessDenied
-from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS
+from modelcar.retry import ATTEMPTS, CONTACT_ATTEMPTS, retry
 from modelcar.wire import PORTS, find_reason, host_of, origin_of, read_delay
 
 MAX_ANSWER_BYTES = 1 << 18
@@ -257,7 +257,8 @@ class Registry:
         if not (access.plain_http or is_loopback(urlsplit(f"//{host}").hostname or "")):
             return tls
         try:
-            self._send("HEAD", f"{tls}v2/", timeout=self.timeouts.connect_s)
+            # Twice, because what a cut connection leaves unknown is held for the whole run.
+            retry(lambda: self._send("HEAD", f"{tls}v2/", timeout=self.timeouts.connect_s), attempts=2)
         except DistributionError as error:
             return plain if speaks_no_tls(error) else tls
         return tls

@@ -140,10 +140,6 @@ class Repository:
             offset: First byte wanted. A registry may ignore that and begin at the start: the part says so.
             end: Where to stop, exclusive; None for the blob's end. A registry may ignore that, too.
 
-        Args:
-            digest: Of the whole blob.
-            offset: Where to begin; less than its length. What a registry without ranges sends before is passed over.
-
         Raises:
             ImageNotFound: The repository does not hold it.
             DistributionError: No answer, or an error.
