@@ -9,6 +9,7 @@ base image's layers counts as well there, because nothing tells them apart.
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,8 +54,9 @@ class _Unpacked(Gunzip):
     """A gzip layer that is read for one file after the other; its connection is closed when nobody holds it."""
 
     def __init__(self, blob: StoredBlob) -> None:
-        self._reader = BlobReader(blob)
-        super().__init__(iter(self._reader.read_block, b""), blob.what)
+        reader = BlobReader(blob)
+        super().__init__(iter(reader.read_block, b""), blob.what)
+        weakref.finalize(self, reader.close)
 
 
 class ImageSource:

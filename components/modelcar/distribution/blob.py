@@ -112,12 +112,12 @@ class BlobReader(ForwardReader):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self.close()
 
     def skip_to(self, offset: int) -> None:
         """Go on at `offset`, which is not before `position`; what lies between is read only where that is cheaper."""
         if self._has_ranges and offset - self.position - len(self._buffer) > LEAP_BYTES:
-            self._close()
+            self.close()
             self._buffer, self.position = memoryview(b""), offset
         super().skip_to(offset)
 
@@ -126,7 +126,8 @@ class BlobReader(ForwardReader):
             self._stream = self._blocks()
         return next(self._stream, b"")
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the connection; reading goes on with a new one."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
