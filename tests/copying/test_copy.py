@@ -246,6 +246,7 @@ FAULTS: dict[str, Callable[[str], Fault]] = {
     "reset": lambda path: Fault.cut_answer("GET", path, 3 * MIB, reset=True),
     "too many requests": lambda path: Fault.answer("GET", path, 429, headers={"Retry-After": "0"}),
     "out of order": lambda path: Fault.answer("GET", path, 503),
+    "401 in the middle": lambda path: Fault.answer("GET", path, 401),
 }
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from base_images import OCI, descriptor, push_base
-from copying_checks import at
+from copying_checks import at, refer
 from modelcar.distribution.referrers import copy_referrers, fallback_tag
 from modelcar.distribution.repository import Repository
-from modelcar.distribution.upload import Content
 from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound
 from modelcar.push import PushedImage
 from modelcar.reference import Digest, LayoutReference
@@ -23,26 +22,6 @@ from wsgi_faults import Fault
 Copy = Callable[..., PushedImage]
 SBOM, SIGNATURE = "application/spdx+json", "application/vnd.dev.sigstore.bundle.v0.3+json"
 MANIFEST = f"{OCI}manifest.v1+json"
-
-
-def refer(repository: Repository, subject: Digest, kind: str, content: bytes) -> Digest:
-    """Push an artifact that is about another manifest."""
-    stored = repository.find_manifest(str(subject))
-    size = len(stored.content) if stored is not None else 2
-    for blob in (b"{}", content):
-        repository.write_blob(Content(blob), Digest.of(blob))
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "artifactType": kind,
-        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
-        "layers": [descriptor(kind, content)],
-        "subject": {"mediaType": MANIFEST, "digest": str(subject), "size": size},
-        "annotations": {"kind": kind},
-    }
-    written = json.dumps(manifest).encode()
-    repository.write_referrer(written, MANIFEST)
-    return Digest.of(written)
 
 
 def chain(repository: Repository, subject: Digest) -> list[Digest]:
