@@ -122,10 +122,11 @@ def push() -> Copy:
         base_image: ImageReference | None = None,
         *,
         access: Access | None = None,
+        concurrency: int = 4,
         **more: object,
     ) -> PushedImage:
         uri = source if isinstance(source, str) else source.as_uri()
         request = BuildRequest(uri, destination, base_image, **{"platforms": (AMD64,), **more})  # type: ignore[arg-type]
-        return execute(prepare(request, access or Access(plain_http=True)))
+        return execute(prepare(request, access or Access(plain_http=True)), concurrency=concurrency)
 
     return run

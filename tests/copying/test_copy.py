@@ -10,7 +10,10 @@ import pytest
 
 from base_images import push_base, push_index
 from copying_checks import at, contents, files_of, read_whole
+from modelcar.build import BuildRequest, prepare
+from modelcar.distribution.client import Access
 from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, InvalidInput, InvalidReference
+from modelcar.forecast import make_forecast
 from modelcar.push import PushedImage
 from modelcar.reference import Digest, LayoutReference, Platform
 from registry_service import Running
@@ -310,6 +313,37 @@ def test_a_layer_that_is_not_there_any_more_is_told(
     with pytest.raises(ImageNotFound, match=f"pull team/model@{layer.digest}: HTTP 404"):
         push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"))
     assert running.repository("team/copy").find_manifest("1") is None
+
+
+def test_a_copy_that_failed_half_way_goes_on_with_what_is_missing(
+    running: Running, elsewhere: Running, model: Path, push: Copy
+) -> None:
+    first = push(model, at(elsewhere, "team/model"))
+    *before, last = [layer for layer in first.layers if layer.files]
+    elsewhere.faults.add(Fault.answer("GET", f"/blobs/{last.digest}", 404, times=2))
+    with pytest.raises(ImageNotFound):
+        push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"), concurrency=1)
+    assert all(running.repository("team/copy").has_blob(layer.digest) for layer in before)
+    elsewhere.faults.clear()
+    elsewhere.recorder.clear()
+    copy = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"))
+    assert (copy.digest, copy.bytes_read) == (first.digest, last.size_bytes)
+    assert len(elsewhere.recorder.seen("GET", "/blobs/")) == 1
+
+
+def test_a_plan_tells_what_a_copy_would_read_and_send(
+    running: Running, elsewhere: Running, model: Path, push: Copy
+) -> None:
+    first = push(model, at(elsewhere, "team/model"))
+    layers = sum(layer.size_bytes for layer in first.layers if layer.files)
+    directories = sum(layer.size_bytes for layer in first.layers if not layer.files)
+    for registry, read_bytes, reused_bytes in ((running, layers, 0), (elsewhere, 0, layers)):
+        source, to = f"oci://{at(elsewhere, 'team/model')}", at(registry, "team/copy")
+        build = prepare(BuildRequest(source, to, None, (Platform("linux", "amd64"),)), Access())
+        forecast = make_forecast(build)
+        assert (forecast.read_bytes, build.plan.reused_bytes) == (read_bytes, reused_bytes)
+        assert forecast.sent_bytes == read_bytes + directories
+        assert forecast.compared_bytes == 0
 
 
 def test_what_is_no_image_is_told(running: Running, push: Copy) -> None:
