@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelcar.forecast import Forecast
     from modelcar.gpu.fit import Fit
     from modelcar.model_registry.registration import RegisteredVersion
+    from modelcar.plan import PlannedLayer
     from modelcar.promotion import Promotion
     from modelcar.push import PushedImage
     from modelcar.snapshot import LeftOut, ModelSnapshot
@@ -44,7 +45,7 @@ def draw_plan(build: Build, forecast: Forecast | None = None, console: Console |
     _line(console, f"{_source(plan.snapshot)} → {build.destination.name} ({platforms})", "bold")
     table = _table()
     for planned in plan.layers[:_MOST_ROWS]:
-        fate = "reused" if planned.reusable else "compared first" if planned.candidate is not None else "read and sent"
+        fate = _fate(planned)
         size_bytes = planned.layer.size_bytes
         table.add_row(planned.layer.title, format_bytes(size_bytes), _bar(size_bytes, plan.size_bytes), fate)
     console.print(table)
@@ -53,6 +54,15 @@ def draw_plan(build: Build, forecast: Forecast | None = None, console: Console |
     _line(console, f"{format_bytes(plan.size_bytes)} in all, {format_bytes(plan.reused_bytes)} of it reused.")
     if forecast is not None:
         _draw_forecast(console, forecast)
+
+
+def _fate(planned: PlannedLayer) -> str:
+    """What will become of a layer, and where it is."""
+    if planned.reusable and planned.origin is not None:
+        return f"{'copied' if planned.is_copied else 'mounted'} from {planned.origin.repository.name}"
+    if planned.reusable:
+        return "reused"
+    return "compared first" if planned.candidate is not None else "read and sent"
 
 
 def _draw_forecast(console: Console, forecast: Forecast) -> None:

@@ -62,7 +62,7 @@ def find_limits(plan: ImagePlan, host: str) -> tuple[HitLimit, ...]:
     if limit_bytes is None:
         return ()
     base = [(layer.title, layer.descriptor.size_bytes, 0) for layer in plan.base_layers]
-    own = [(one.layer.title, one.layer.size_bytes, len(one.layer.files)) for one in plan.layers if not one.reusable]
+    own = [(one.layer.title, one.layer.size_bytes, len(one.layer.files)) for one in plan.layers if not one.is_taken]
     return tuple(
         HitLimit(title, size_bytes, limit_bytes, files, registry)
         for title, size_bytes, files in (*base, *own)

@@ -35,6 +35,11 @@ class PlannedLayer:
     origin: StoredImage | None = None
     is_copied: bool = False
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether no byte of it passes through here: the registry has it."""
+        return self.reusable and not self.is_copied
+
 
 @dataclass(frozen=True, slots=True)
 class PlatformBase:
@@ -107,7 +112,7 @@ class ImagePlan:
     @property
     def reused_bytes(self) -> int:
         """Of the model's layers, what neither has to be read nor sent."""
-        return sum(p.layer.size_bytes for p in self.layers if p.reusable and not p.is_copied)
+        return sum(planned.layer.size_bytes for planned in self.layers if planned.is_taken)
 
 
 def make_plan(

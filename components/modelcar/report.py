@@ -62,6 +62,7 @@ def describe_plan(build: Build, forecast: Forecast | None = None) -> dict[str, A
                 "size_bytes": planned.layer.size_bytes,
                 "files": [file.path for file in planned.layer.files],
                 "reusable": planned.reusable,
+                "origin": planned.origin.repository.name if planned.origin is not None else None,
             }
             for planned in plan.layers
         ],

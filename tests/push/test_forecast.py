@@ -24,6 +24,7 @@ from modelcar.plan import PlatformBase, make_plan
 from modelcar.push import PushedImage
 from modelcar.reference import ImageReference, LayoutReference, Platform
 from modelcar.report import describe_plan
+from modelcar.stored_image import fetch_image
 from registry_service import Running
 
 PushFiles = Callable[..., PushedImage]
@@ -106,6 +107,32 @@ def test_a_base_is_mounted_then_there_and_copied_into_a_layout(
     assert [before, after, copied.base[0][1]] == [BaseFate.MOUNTED, BaseFate.THERE, BaseFate.COPIED]
     assert copied.base_bytes(BaseFate.COPIED) == layer.size_bytes
     assert copied.sent_bytes - make_forecast(to_layout(tmp_path, Files(MODEL))).sent_bytes == layer.size_bytes
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_layers_of_a_sibling_are_mounted_and_those_of_another_registry_are_copied(
+    running: Running, elsewhere: Running, push_files: PushFiles, far: bool
+) -> None:
+    there = elsewhere if far else running
+    push_files(Files(MODEL), there.repository("team/sibling"))
+    sibling = fetch_image(ImageReference(there.address, "team/sibling", "v1"), Access(), kind="image", hint="")
+    plan = make_plan(
+        Files(MODEL).snapshot(),
+        running.repository(),
+        platforms=[PlatformBase(AMD64, None)],
+        previous=[],
+        elsewhere=[sibling],
+    )
+    place = ImageReference(running.address, "team/model", "v1")
+    planned = Build(BuildRequest("", place, None, (AMD64,)), Files(MODEL), running.repository(), plan)
+    forecast, out = make_forecast(planned), io.StringIO()
+    draw_plan(planned, forecast, Console(file=out, width=200))
+    directories_bytes, weights = 1536, [layer for layer in plan.layers if layer.layer.files]
+    copied_bytes = sum(layer.layer.size_bytes for layer in weights) if far else 0
+    assert forecast.sent_bytes == directories_bytes + copied_bytes
+    word = "copied" if far else "mounted"
+    assert out.getvalue().count(f"{word} from {there.address}/team/sibling") == len(weights) == 2
+    assert {layer["origin"] for layer in describe_plan(planned)["layers"][1:]} == {f"{there.address}/team/sibling"}
 
 
 def test_the_time_is_that_of_the_larger_way_at_the_rate_that_was_said(tmp_path: Path) -> None:
