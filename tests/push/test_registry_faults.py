@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -225,6 +226,19 @@ def test_a_blob_that_went_away_before_the_manifest_is_sent_again_by_the_next_pus
     )
     push_files(Files(SMALL), front.repository)
     assert pull(front.direct, "v1").model == SMALL
+
+
+def test_a_layer_that_waits_for_its_next_attempt_ends_when_another_one_has_failed(
+    stand_before: StandBefore, push_files: PushFiles
+) -> None:
+    front = stand_before(
+        Fault.answer("PATCH", SESSION, 503, headers={"Retry-After": "200"}),
+        Fault.answer("PUT", SESSION, 403),
+    )
+    started = time.monotonic()
+    with pytest.raises(DistributionError, match="HTTP 403"):
+        push_files(Files(SMALL), front.repository)
+    assert time.monotonic() - started < 100
 
 
 # What a registry answers, or where it sends its clients.
