@@ -56,7 +56,7 @@ class Forecast:
 
     Attributes:
         base: Each layer of the base images, and what becomes of it.
-        read_bytes: Of the model's files that are read from the source, once.
+        read_bytes: Of the model's files that are read from the source, once; of layers that are copied, all of them.
         compared_bytes: Of these, what is read to be compared, and sent, after a second reading, only if it changed.
         sent_bytes: What is sent at most: layers of the model, and of base images that are copied.
         limits: What the registry is known not to take.
@@ -96,7 +96,7 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
     """
     base = tuple((layer, _fate(layer, build)) for layer in build.plan.base_layers)
     missing = [planned for planned in build.plan.layers if not _is_there(planned, build)]
-    read = [(planned, sum(file.size_bytes for file in planned.layer.files)) for planned in missing]
+    read = [(planned, _read_bytes(planned)) for planned in missing]
     read_bytes = sum(size_bytes for _, size_bytes in read)
     copied_bytes = sum(layer.descriptor.size_bytes for layer, fate in base if fate is BaseFate.COPIED)
     sent_bytes = copied_bytes + sum(planned.layer.size_bytes for planned in missing)
@@ -112,6 +112,11 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
         fit=fit,
         no_fit=no_fit,
     )
+
+
+def _read_bytes(planned: PlannedLayer) -> int:
+    """Of a layer that is copied all of it, else its files."""
+    return planned.layer.size_bytes if planned.reusable else sum(file.size_bytes for file in planned.layer.files)
 
 
 def _is_there(planned: PlannedLayer, build: Build) -> bool:
