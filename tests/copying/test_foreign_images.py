@@ -274,3 +274,26 @@ def test_a_copy_by_skopeo_is_the_same_model(running: Running, model: Path, push:
     copy = push(f"oci://{at(running, 'team/foreign')}", at(running, "team/copy"))
     assert files_of(running, "team/copy") == contents(model)
     assert copy.digest == push(model, at(running, "team/straight")).digest
+
+
+def test_an_image_by_buildah_is_the_same_model(
+    running: Running, model: Path, push: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("buildah") is None:
+        pytest.skip("buildah is not installed")
+    monkeypatch.setenv("STORAGE_DRIVER", "vfs")
+    root = ["buildah", f"--root={tmp_path / 'root'}", f"--runroot={tmp_path / 'run'}"]
+
+    def buildah(*arguments: str) -> str:
+        ran = subprocess.run([*root, *arguments], capture_output=True, text=True, check=False)
+        if "newuidmap" in ran.stderr or "operation not permitted" in ran.stderr.lower():
+            pytest.skip("buildah may not build here")
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    container = buildah("from", "scratch")
+    buildah("copy", container, str(model), "/models")
+    buildah("commit", container, "modelcar")
+    buildah("push", "--tls-verify=false", "modelcar", f"docker://{running.address}/team/foreign:1")
+    copy = push(f"oci://{at(running, 'team/foreign')}", at(running, "team/copy"))
+    assert copy.digest == push(model, at(running, "team/straight")).digest
