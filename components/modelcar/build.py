@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
 from modelcar.distribution.referrers import copy_referrers
 from modelcar.distribution.repository import Repository
-from modelcar.errors import InvalidInput, InvalidReference, UnsafeContent
+from modelcar.errors import DistributionError, InvalidInput, InvalidReference, UnsafeContent
 from modelcar.image_source import ImageSource
 from modelcar.journal import journal_tag
 from modelcar.limits import HitLimit, find_limits
@@ -25,6 +26,8 @@ from modelcar.snapshot import Source
 from modelcar.sources.open import open_source
 from modelcar.sources.patterns import Patterns
 from modelcar.stored_image import StoredImage, fetch_image
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,12 @@ def _bring_referrers(source: ImageSource, destination: Destination, image: Pushe
         if destination.name == origin.name:
             return CopiedReferrers((), ())
         return CopiedReferrers(tuple(d for one in sorted(pushed) for d in copy_referrers(origin, destination, one)), ())
-    return CopiedReferrers((), tuple(r.digest for one in of_source for r in origin.list_referrers(one)))
+    try:
+        left = tuple(referrer.digest for one in of_source for referrer in origin.list_referrers(one))
+    except DistributionError as error:  # the image is pushed, and needs none of them
+        log.warning("whether anything refers to %s cannot be told: %s", source.named.reference, error)
+        left = ()
+    return CopiedReferrers((), left)
 
 
 def open_destination(destination: ImageReference | LayoutReference, access: Access) -> Destination:

@@ -131,6 +131,17 @@ def test_on_another_base_the_referrers_stay_behind_and_the_result_says_so(
     assert running.repository("team/copy").list_referrers(copy.digest) == ()
 
 
+def test_a_list_that_is_refused_is_no_reason_to_fail_when_nothing_is_to_be_copied(
+    elsewhere: Running, model: Path, push: Copy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    push(model, at(elsewhere, "team/model"))
+    elsewhere.faults.add(Fault.answer("GET", "/referrers/", 400, times=9))
+    copy = push(f"oci://{at(elsewhere, 'team/model')}", LayoutReference(tmp_path / "layout", "1"))
+    assert copy.referrers is not None
+    assert copy.referrers.left == ()
+    assert f"whether anything refers to {elsewhere.address}/team/model:1 cannot be told" in caplog.text
+
+
 def test_in_a_layout_directory_nothing_lists_referrers(
     elsewhere: Running, model: Path, push: Copy, tmp_path: Path
 ) -> None:
