@@ -368,7 +368,7 @@ def test_a_peer_that_takes_no_more_bytes_is_left_after_a_while(
         proxy.arm(2 * MIB, "stall")
         push_files(Files(big), repository)
         assert proxy.happened.is_set()
-    assert pull(Repository(Registry(upstream, name, Access()), name), "v1").model == big
+    assert pull(Repository(Registry(upstream, name, Access(plain_http=True)), name), "v1").model == big
 
 
 # Tokens.
@@ -409,7 +409,7 @@ def test_a_connection_that_is_cut_at_any_byte_changes_nothing(
             pushed = push_files(Files(SMALL), repository)
             passed = proxy.passed
             assert at is None or proxy.happened.is_set()
-        assert pull(Repository(Registry(upstream, name, Access()), name), "v1").model == SMALL
+        assert pull(Repository(Registry(upstream, name, Access(plain_http=True)), name), "v1").model == SMALL
         return passed, pushed
 
     whole_bytes, whole = push_once(None, "reset")
