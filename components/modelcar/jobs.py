@@ -53,7 +53,7 @@ def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threa
         KeyboardInterrupt: After `PATIENCE_S` at most; jobs that wait longer for an answer end when they have it.
     """
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
-    futures = [pool.submit(job) for job in jobs]
+    futures = [pool.submit(_stop_others, job, cancelled) for job in jobs]
     patience_s = None
     try:
         wait_for(futures, return_when=FIRST_EXCEPTION)
@@ -65,6 +65,17 @@ def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threa
         cancelled.set()
         pool.shutdown(wait=patience_s is None, cancel_futures=True)
         wait_for([future for future in futures if not future.cancelled()], timeout=patience_s)
+
+
+def _stop_others(job: Callable[[], T], cancelled: threading.Event) -> T:
+    """Do one, unless another has failed; a failure is known before this thread takes the next."""
+    if cancelled.is_set():
+        raise Cancelled
+    try:
+        return job()
+    except BaseException:
+        cancelled.set()
+        raise
 
 
 def _failed_first(futures: list[Future[T]]) -> list[Future[T]]:

@@ -49,9 +49,6 @@ class Journal:
     """The journal of one push; used by several threads.
 
     A registry that does not take it is no reason to fail: then a killed push begins anew.
-
-    Attributes:
-        bytes_sent: As manifests and their config.
     """
 
     def __init__(self, destination: Destination, plan: ImagePlan) -> None:
@@ -62,7 +59,6 @@ class Journal:
             plan: What is pushed. Layers that earlier images or journals have for it stand in the journal until the
                 push knows better. Whether it found a journal, to be removed at the end, is in `plan.found`.
         """
-        self.bytes_sent = 0
         self._destination, self._tag = destination, journal_tag(plan.snapshot)
         self._believed = {
             number: planned.candidate
@@ -113,7 +109,6 @@ class Journal:
             return
         if not (_is_journal(stored) and self._destination.remove_manifest(stored.digest, self._tag)):
             self._destination.write_manifest(image, media_type, [self._tag])
-            self.bytes_sent += len(image)
 
     def _write(self) -> None:
         """Write what is finished; what is only believed to be there goes along as long as the registry agrees."""
@@ -133,10 +128,8 @@ class Journal:
         config = Digest.of(EMPTY_CONFIG)
         if self._written is None and not self._destination.has_blob(config):
             self._destination.write_blob(Content(EMPTY_CONFIG), config)
-            self.bytes_sent += len(EMPTY_CONFIG)
         manifest = _describe(config, [layers[number] for number in sorted(layers)])
         self._destination.write_manifest(manifest, MANIFEST_TYPE, [self._tag])
-        self.bytes_sent += len(manifest)
         before, self._written, self._exists = self._written, Digest.of(manifest), True
         if before is not None and self._may_remove:
             self._may_remove = self._destination.remove_manifest(before, None)

@@ -68,7 +68,7 @@ class PushedImage:
         snapshot: What it was made from.
         content_key: What the image is, as 64 hex digits.
         bytes_read: Taken from the source, second passes included.
-        bytes_uploaded: Sent as layers, config, manifests and journal; attempts that failed are not counted.
+        bytes_uploaded: Sent as layers, config and manifests; the journal and attempts that failed are not counted.
         bytes_reused: Layers of which no byte was sent.
         seconds: From the first byte to the last answer.
         referrers: Of the image that it was copied from; None where the source was no image.
@@ -144,7 +144,7 @@ def push(
         snapshot=plan.snapshot,
         content_key=_content_key(plan, own),
         bytes_read=sum(layer.bytes_read for layer in moved),
-        bytes_uploaded=sent + journal.bytes_sent,
+        bytes_uploaded=sent,
         bytes_reused=sum(layer.descriptor.size_bytes for layer in moved if layer.reused),
         seconds=time.monotonic() - started,
     )

@@ -78,7 +78,7 @@ def test_build_and_push_modelcar(alone: Alone, sandbox_place: Place) -> None:
     ended = alone.run("build_and_push_modelcar", source=SOURCE, commit_hash=COMMIT_HASH, spec=sandbox_place.spec_text())
     repository = f"{sandbox_place.registry}/models/demo-llama"
     assert parameters(ended.outputs) == {"image": f"{repository}@{DIGEST}"}
-    assert record(ended.outputs) == {"bytes_read": 8_811_609, "bytes_uploaded": 8_832_499, "reused": "10000"}
+    assert record(ended.outputs) == {"bytes_read": 8_811_609, "bytes_uploaded": 8_835_423, "reused": "10000"}
     assert ended.outputs["modelcar"].uri == f"oci://{repository}@{DIGEST}"
     assert ended.outputs["modelcar"].metadata["commit_hash"] == COMMIT_HASH
     assert ended.outputs["transfer"].metadata["size_bytes"] == 8_836_096
@@ -132,7 +132,7 @@ def test_report_promotion(alone: Alone, sandbox_place: Place) -> None:
         commit_hash=COMMIT_HASH,
         commit=done.patch.commit or "",
         resolve_record='{"files":7,"size_bytes":8811609,"seconds":0.1}',
-        push_record='{"bytes_read":8811609,"bytes_uploaded":8832499,"reused":"10000","seconds":0.2}',
+        push_record='{"bytes_read":8811609,"bytes_uploaded":8835423,"reused":"10000","seconds":0.2}',
         register_record='{"artifact_id":"1","created":["model version"],"seconds":0.3}',
         patch_record='{"changed":true,"promotion_key":"k","seconds":0.4}',
     )

@@ -97,7 +97,9 @@ def test_an_image_may_go_without_a_tag(destination: Destination, push_files: Pus
 
 def test_what_is_counted_as_uploaded_is_what_the_registry_received(running: Running, push_files: PushFiles) -> None:
     pushed = push_files(Files(model()), running.repository())
-    assert pushed.bytes_uploaded == sum(request.bytes_received for request in running.recorder.requests)
+    journal = [Digest.of(EMPTY_CONFIG).hex, "modelcar-journal-"]
+    requests = [r for r in running.recorder.requests if not any(part in r.path + r.query for part in journal)]
+    assert pushed.bytes_uploaded == sum(request.bytes_received for request in requests)
 
 
 FILES = st.dictionaries(
