@@ -11,7 +11,8 @@ from modelcar.distribution.blob import StoredBlob
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.upload import Blob
 from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, PromotionError
-from modelcar.image.layer import FileContent, LayerStream
+from modelcar.image.content import FileContent
+from modelcar.image.layer import LayerStream
 from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
 from modelcar.image.packing import SMALL_FILE_BYTES
 from modelcar.jobs import Cancelled, run_jobs, wait_unless
@@ -102,7 +103,7 @@ class Mover:
             return taken
         layer, candidate = planned.layer, planned.candidate
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
-        watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
+        watched = _WatchedStream(stream, key, layer.title, self._progress, self._cancelled)
         if not layer.files or (candidate is not None and not planned.reusable):
             self._progress.layer_started(key, layer.title, len(stream))
             return self._hash_and_send(stream, watched, planned)
@@ -139,7 +140,7 @@ class Mover:
         beside = registry == self._destination.name.partition("/")[0]
         return beside and self._destination.mount(blob.digest, repository)
 
-    def _hash_and_send(self, stream: LayerStream, watched: _Watched, planned: PlannedLayer) -> MovedLayer:
+    def _hash_and_send(self, stream: LayerStream, watched: _WatchedStream, planned: PlannedLayer) -> MovedLayer:
         """Read the layer for its digest, and a second time only if the destination lacks it."""
         digest, contents = stream.drain(), stream.contents
         if self._destination.has_blob(digest) or self._mount_candidate(planned, digest):
@@ -186,10 +187,23 @@ class _Watched:
             yield block
             self._progress.bytes_moved(self._key, len(block))
 
+
+class _WatchedStream(_Watched):
+    """A layer that is read from the model's source."""
+
+    def __init__(
+        self, stream: LayerStream, key: int, title: str, progress: Progress, cancelled: threading.Event
+    ) -> None:
+        super().__init__(stream, key, title, progress, cancelled)
+        self._stream = stream
+
     @property
     def digest(self) -> Digest | None:
-        """The stream's, when it is one."""
-        return getattr(self._blob, "digest", None)
+        return self._stream.digest
+
+    def again(self, start: int, stop: int) -> Iterator[bytes]:
+        """See `LayerStream.again`; not told as progress, for it was."""
+        return self._stream.again(start, stop)
 
 
 def _moved(digest: Digest, stream: LayerStream, contents: tuple[FileContent, ...], *, reused: bool) -> MovedLayer:

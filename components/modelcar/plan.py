@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from modelcar.base import FetchedBase
 from modelcar.distribution.destination import Destination, StoredManifest, check_manifest_size
+from modelcar.image.content import MAX_GIT_BLOB_BYTES, FileContent
 from modelcar.image.index import parse_index
-from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent, LayerPlan
+from modelcar.image.layer import LayerPlan
 from modelcar.image.manifest import Descriptor, build_documents, layer_contents, layer_descriptor, parse_layers
 from modelcar.image.packing import LAYER_FORMAT_VERSION, name_format, plan_layers
 from modelcar.reference import Digest, Platform

@@ -54,6 +54,26 @@ class Blob:
         self.digest = Digest(sha256.hexdigest())
 
 
+class RereadableBlob(Blob):
+    """The same, and any part of it can be read once more.
+
+    Attributes:
+        reread: From where to where it was.
+        fails: Whether that fails.
+    """
+
+    def __init__(self, blocks: int = 6) -> None:
+        super().__init__(blocks)
+        self.reread: list[tuple[int, int]] = []
+        self.fails = False
+
+    def again(self, start: int, stop: int) -> Iterator[bytes]:
+        self.reread.append((start, stop))
+        if self.fails:
+            raise SourceError("the source is away")
+        yield b"".join(bytes([number]) * MIB for number in range(self._blocks))[start:stop]
+
+
 def no_wait(_: float) -> None:
     pass
 
@@ -81,7 +101,7 @@ def holds(repository: Repository, blob: Blob) -> bool:
 def test_a_stream_that_is_cut_goes_on_where_the_registry_says_that_it_stands(
     running: Running, repository: Repository, reset: bool
 ) -> None:
-    blob = Blob()
+    blob = RereadableBlob()
     running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB + 5, reset=reset))
     repository.write_stream(blob)
     assert (blob.passes, len(running.recorder.seen("POST")), running.sessions_left) == (1, 1, 0)
@@ -94,22 +114,32 @@ def test_a_stream_that_is_cut_goes_on_where_the_registry_says_that_it_stands(
 def test_a_stream_that_is_cut_again_and_again_gets_through_as_long_as_it_gets_on(
     running: Running, repository: Repository
 ) -> None:
-    blob = Blob(blocks=12)
+    blob = RereadableBlob(blocks=12)
     running.faults.add(Fault.cut_request("PATCH", SESSION, MIB, times=11))
     repository.write_stream(blob)
     assert (blob.passes, len(running.recorder.seen("PATCH"))) == (1, 12)
     assert holds(repository, blob)
 
 
-def test_where_the_registry_is_too_far_behind_everything_is_sent_again(
-    running: Running, repository: Repository
-) -> None:
-    blob = Blob(blocks=24)
-    running.faults.add(Fault.cut_request("PATCH", SESSION, 20 * MIB))
-    running.faults.add(Fault.answer("GET", SESSION, 204, headers={"Range": f"0-{2 * MIB}"}))
+def test_what_got_lost_on_the_way_is_read_once_more_and_nothing_else(running: Running, repository: Repository) -> None:
+    blob = RereadableBlob(blocks=24)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 2 * MIB + 7))
     repository.write_stream(blob)
-    assert (blob.passes, len(running.recorder.seen("POST")), running.sessions_left) == (2, 2, 0)
+    ((start, stop),) = blob.reread
+    assert (start, blob.passes, blob.bytes_read) == (2 * MIB + 7, 1, 24 * MIB)
+    assert stop < 24 * MIB
     assert holds(repository, blob)
+
+
+def test_where_it_cannot_be_read_once_more_everything_is_sent_again(running: Running, repository: Repository) -> None:
+    away, once = RereadableBlob(blocks=24), Blob(blocks=24)
+    away.fails = True
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 2 * MIB))
+    repository.write_stream(away)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 2 * MIB))
+    repository.write_stream(once)
+    assert (away.passes, once.passes, running.sessions_left) == (2, 2, 0)
+    assert holds(repository, away)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +173,7 @@ def test_a_registry_that_cannot_go_on_gets_everything_again_and_is_not_asked_to_
     running.faults.add(Fault.answer("PATCH", SESSION, status, nth=2))
     running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB, nth=4))
     for blocks in (6, 7):
-        blob = Blob(blocks)
+        blob = RereadableBlob(blocks)
         repository.write_stream(blob)
         assert (blob.passes, running.sessions_left) == (2, 0)
         assert holds(repository, blob)
@@ -153,7 +183,7 @@ def test_a_registry_that_cannot_go_on_gets_everything_again_and_is_not_asked_to_
 def test_a_registry_that_mixed_bytes_up_while_going_on_gets_everything_again(
     running: Running, repository: Repository
 ) -> None:
-    blob = Blob()
+    blob = RereadableBlob()
     running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
     running.faults.add(Fault.answer("PUT", SESSION, 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}', times=1))
     repository.write_stream(blob)
@@ -163,7 +193,7 @@ def test_a_registry_that_mixed_bytes_up_while_going_on_gets_everything_again(
 def test_a_registry_that_is_away_for_a_moment_is_asked_until_it_is_back(
     running: Running, repository: Repository
 ) -> None:
-    blob = Blob()
+    blob = RereadableBlob()
     assert repository.find_manifest("v1") is None  # who has answered once is met with patience
     running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
     running.faults.add(Fault.answer("GET", SESSION, 503, times=4))
@@ -173,7 +203,7 @@ def test_a_registry_that_is_away_for_a_moment_is_asked_until_it_is_back(
 
 def test_ecr_is_not_believed_how_far_it_came(running: Running, repository: Repository) -> None:
     repository._registry.ladder = Ladder(find_registry("1.dkr.ecr.eu-central-1.amazonaws.com"))
-    blob = Blob()
+    blob = RereadableBlob()
     running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
     repository.write_stream(blob)
     assert (blob.passes, running.recorder.seen("GET", SESSION)) == (2, [])
@@ -239,7 +269,7 @@ def test_a_proxy_that_limits_a_body_gets_a_blob_of_known_digest_in_parts(
 def test_a_part_that_is_cut_goes_on_where_it_was(running: Running, repository: Repository) -> None:
     limit(running, 5 * MIB)
     running.faults.add(Fault.cut_request("PATCH", SESSION, MIB, nth=3))
-    blob = Blob()
+    blob = RereadableBlob()
     repository.write_stream(blob)
     assert [r.headers["content-range"] for r in running.recorder.seen("PATCH")[1:]] == [
         f"0-{4 * MIB - 1}",
@@ -382,30 +412,36 @@ def test_the_next_way_follows_from_what_is_refused(host: str, rung: Rung, status
     assert Ladder(find_registry(host)).after(rung, error, size_bytes=1 << 30, losses=0) == after
 
 
-# What is kept of a pass.
+# What can be had once more of a pass.
 
 
 @given(
     st.lists(st.binary(min_size=1, max_size=9), max_size=12),
-    st.integers(1, 12),
+    st.booleans(),
     st.lists(st.tuples(st.integers(0, 110), st.integers(0, 110)), max_size=6),
 )
 def test_a_pass_gives_any_bytes_that_it_reaches(
-    blocks: list[bytes], window_bytes: int, spans: list[tuple[int, int]]
+    blocks: list[bytes], rereadable: bool, spans: list[tuple[int, int]]
 ) -> None:
-    class Blocks:
+    whole = b"".join(blocks)
+
+    class Once:
         def __len__(self) -> int:
-            return sum(map(len, blocks))
+            return len(whole)
 
         def __iter__(self) -> Iterator[bytes]:
             return iter(blocks)
 
-    whole, feed = b"".join(blocks), Feed(Blocks(), window_bytes)
+    class Again(Once):
+        def again(self, start: int, stop: int) -> Iterator[bytes]:
+            yield whole[start:stop]
+
+    feed = Feed(Again() if rereadable else Once())
     for start, stop in spans:
         if feed.reaches(start):
             assert b"".join(feed.read(start, stop)) == whole[start:stop]
-            assert all(feed.reaches(at) for at in range(max(0, feed.taken - window_bytes), feed.taken + 1))
         else:
+            assert start > feed.taken or not rereadable
             with pytest.raises(DistributionError):
                 next(feed.read(start, stop))
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelcar.image.content import FileContent
 from modelcar.image.index import build_index, compute_image_key, parse_index
-from modelcar.image.layer import FileContent
 from modelcar.image.manifest import DOCKER_INDEX_TYPE, INDEX_TYPE, MANIFEST_TYPE, compute_content_key
 from modelcar.reference import Digest, Platform
 

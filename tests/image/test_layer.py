@@ -16,14 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_files import Files, git_blob_id, model_file, no_check, shard
-from modelcar.image.layer import (
-    MAX_GIT_BLOB_BYTES,
-    FileContent,
-    LayerPlan,
-    LayerStream,
-    directory_header,
-    file_header,
-)
+from modelcar.image.content import MAX_GIT_BLOB_BYTES, FileContent
+from modelcar.image.layer import LayerPlan, LayerStream, directory_header, file_header
 from modelcar.image.packing import directories_of
 from modelcar.reference import Digest
 from modelcar.snapshot import ModelFile

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent
+from modelcar.image.content import MAX_GIT_BLOB_BYTES, FileContent
 from modelcar.image.manifest import (
     FILES_ANNOTATION,
     FORMAT_ANNOTATION,

@@ -3,15 +3,13 @@ from __future__ import annotations
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model_files import Files, NoCheck, git_blob_id, no_check
 from modelcar.errors import ContentMismatch, SourceError, UnsafeContent
-from modelcar.image.layer import (
-    MAX_GIT_BLOB_BYTES,
-    LayerPlan,
-    LayerStream,
-    file_header,
-)
+from modelcar.image.content import MAX_GIT_BLOB_BYTES
+from modelcar.image.layer import LayerPlan, LayerStream, file_header
 from modelcar.image.packing import directories_of
 from modelcar.jobs import Cancelled
 from modelcar.reference import Digest
@@ -141,3 +139,32 @@ def test_a_cancelled_pass_does_not_wait_for_a_source_that_asked_for_minutes() ->
     source.on_block = lambda _path, _offset: cancelled.set()
     with pytest.raises(Cancelled):
         stream_of(source, cancelled).drain()
+
+
+@given(st.data())
+def test_any_part_of_a_layer_can_be_had_once_more_while_a_pass_rests(data: st.DataObject) -> None:
+    contents = data.draw(
+        st.dictionaries(st.sampled_from(["a", "b/c", "d" * 120]), st.binary(max_size=1500), min_size=1)
+    )
+    stream = stream_of(Files(contents))
+    whole = b"".join(stream)
+    passing = iter(stream)
+    next(passing)
+    start = data.draw(st.integers(0, len(whole)))
+    stop = data.draw(st.integers(start, len(whole)))
+    again = list(stream.again(start, stop))
+    assert b"".join(again) == whole[start:stop]
+    assert b"" not in again
+    for _ in passing:
+        pass
+    assert stream.digest == Digest.of(whole)
+
+
+def test_what_is_had_once_more_is_asked_of_the_source_by_its_place_in_the_file() -> None:
+    source = Files({"a.bin": bytes(1000), "b.bin": bytes(2000)})
+    stream = stream_of(source)
+    stream.drain()
+    source.opened.clear()
+    begin = 512 + 512 + 1024 + 512  # the directory, a.bin and the header of b.bin
+    assert sum(map(len, stream.again(begin + 700, begin + 800))) == 100
+    assert source.opened == [("b.bin", 700)]

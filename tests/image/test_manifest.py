@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from model_files import Files, no_check
 from modelcar.errors import DistributionError
-from modelcar.image.layer import FileContent, LayerStream
+from modelcar.image.content import FileContent
+from modelcar.image.layer import LayerStream
 from modelcar.image.manifest import (
     BASE_DIGEST_ANNOTATION,
     LAYER_TYPE,

@@ -13,7 +13,7 @@ import pytest
 
 from model_files import no_check
 from modelcar.errors import ContentMismatch, PromotionError, SourceAccessDenied, SourceError, SourceNotFound
-from modelcar.image.layer import FileStream
+from modelcar.image.content import FileStream
 from modelcar.snapshot import ModelFile, Source
 from modelcar.sources import bucket
 from modelcar.sources.open import open_source

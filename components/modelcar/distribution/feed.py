@@ -1,19 +1,26 @@
-"""One pass over a blob, whose last bytes can be had again: what an upload goes on with where it broke off.
+"""One pass over a blob that an upload can go on with where it broke off.
 
-A digest is made from the first byte to the last, so a source is not asked for the same bytes twice in a pass. What was
-read last, and may have been lost on the way, is kept instead.
+A digest is made from the first byte to the last, so the pass itself stands where it stands. What was read and got lost
+on the way is read once more from the source, for the registry only; a pass of many GiB is not begun again for it. None
+of it is kept in memory meanwhile, for bytes that are kept cost more than they save (measured: a twelfth of a push).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 from modelcar.distribution.upload import Blob
-from modelcar.errors import DistributionError
+from modelcar.errors import DistributionError, SourceError
 
-WINDOW_BYTES = 8 << 20
-"""What is kept. Between a cut and what a registry has of it lie the buffers of two sockets, some MiB."""
+
+@runtime_checkable
+class Rereadable(Protocol):
+    """A blob of which any part can be read once more while a pass over it rests."""
+
+    def again(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`, which the pass has had; neither checked nor hashed."""
+        ...
 
 
 class Feed:
@@ -24,52 +31,63 @@ class Feed:
         taken: How many bytes have been read of it.
     """
 
-    def __init__(self, blob: Blob, window_bytes: int = WINDOW_BYTES) -> None:
-        """Begin a pass; nothing is read yet.
-
-        Args:
-            blob: What is read.
-            window_bytes: How many of the last bytes are kept at least, 1 or more; the last block is kept whole.
-        """
+    def __init__(self, blob: Blob) -> None:
+        """Begin a pass; nothing is read yet."""
         self.size_bytes, self.taken = len(blob), 0
-        self._blocks, self._window_bytes = iter(blob), window_bytes
-        self._kept: deque[bytes] = deque()
-        self._kept_bytes = 0
+        self._blob, self._blocks = blob, iter(blob)
+        self._last = b""
 
     def reaches(self, start: int) -> bool:
         """Whether the pass can go on from there."""
-        return self.taken - self._kept_bytes <= start <= self.taken
+        return start <= self.taken and (isinstance(self._blob, Rereadable) or start >= self._rested)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         """The bytes from `start` up to `stop`; fewer where the blob ends before.
 
         Raises:
-            DistributionError: Retryable; those bytes are gone.
+            DistributionError: Retryable; what was read before cannot be had once more.
             PromotionError: What reading the blob raised.
         """
         if not self.reaches(start):
             raise DistributionError("the registry asked once more for what it had been sent", retryable=True)
-        at = self.taken - self._kept_bytes
-        for block in tuple(self._kept):
-            if part := block[max(0, start - at) : max(0, stop - at)]:
-                yield part
-            at += len(block)
+        rested = self._rested
+        if start < rested:
+            yield from self._again(start, min(stop, rested))
+        if part := self._last[max(0, start - rested) : max(0, stop - rested)]:
+            yield part
         while self.taken < stop and (fresh := next(self._blocks, None)) is not None:
             at = self.taken
-            self._keep(fresh)
+            self._take(fresh)
             yield fresh[: stop - at]
 
     def finish(self) -> None:
         """Let the pass come to its end: a stream knows its digest when it is asked for a block that is not there."""
         for block in self._blocks:
-            self._keep(block)
+            self._take(block)
 
-    def _keep(self, block: bytes) -> None:
-        self._kept.append(block)
-        self._kept_bytes += len(block)
+    @property
+    def _rested(self) -> int:
+        """Where the last block begins. It is kept, for a part may end in the middle of it."""
+        return self.taken - len(self._last)
+
+    def _take(self, block: bytes) -> None:
+        self._last = block
         self.taken += len(block)
-        while self._kept_bytes - len(self._kept[0]) >= self._window_bytes:
-            self._kept_bytes -= len(self._kept.popleft())
+
+    def _again(self, start: int, stop: int) -> Iterator[bytes]:
+        if not isinstance(self._blob, Rereadable):  # pragma: no cover - `reaches` has said no
+            raise AssertionError(start)
+        count = 0
+        try:
+            for block in self._blob.again(start, stop):
+                count += len(block)
+                yield block
+        except SourceError as error:
+            raise DistributionError(
+                f"what got lost on the way cannot be read again: {error}", retryable=True
+            ) from error
+        if count != stop - start:
+            raise DistributionError("what got lost on the way cannot be read again", retryable=True)
 
 
 class Part:

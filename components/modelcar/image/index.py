@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelcar.errors import InvalidReference
-from modelcar.image.layer import FileContent
+from modelcar.image.content import FileContent
 from modelcar.image.manifest import (
     INDEX_TYPE,
     INDEX_TYPES,

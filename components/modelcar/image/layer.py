@@ -14,59 +14,18 @@ import hashlib
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
-from modelcar.errors import ContentMismatch, PromotionError
-from modelcar.jobs import Cancelled, wait_unless
+from modelcar.image.content import FileCheck, FileContent, FileStream, OpenFile
 from modelcar.reference import Digest
-from modelcar.retry import Attempts
 from modelcar.snapshot import ModelFile
 
 ROOT = "models"
 """Where a ModelCar keeps its files, below the image's root."""
 
-MAX_GIT_BLOB_BYTES = 16 << 20
-"""Files up to this size get their git blob id computed: a Hub keeps larger ones as LFS objects, known by sha256."""
-
 _BLOCK = 512
 _TRAILER = bytes(2 * _BLOCK)
-
-OpenFile = Callable[[ModelFile, int], AbstractContextManager[Iterator[bytes]]]
-
-
-class FileCheck(Protocol):
-    """Looks at a file's bytes as they pass."""
-
-    @property
-    def is_pickle(self) -> bool:
-        """Whether the content is a pickle, one that was allowed; known after `finish`."""
-
-    def update(self, block: bytes, /) -> None:
-        """Take the next block; raises UnsafeContent to stop the push."""
-
-    def finish(self) -> None:
-        """Called after the last block; raises UnsafeContent or ContentMismatch to stop the push."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileContent:
-    """What one file of a layer holds, always computed here from the bytes.
-
-    Attributes:
-        path: Relative to `/models`.
-        size_bytes: Length of the content.
-        sha256: Of the content.
-        git_blob_id: As git names it, for files up to `MAX_GIT_BLOB_BYTES`; None above.
-        is_pickle: Whether the content is a pickle: whoever allowed it once has not allowed it for ever.
-    """
-
-    path: str
-    size_bytes: int
-    sha256: Digest
-    git_blob_id: str | None
-    is_pickle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +111,37 @@ class LayerStream:
             raise AssertionError(self.plan.title)
         return self.digest
 
+    def again(self, start: int, stop: int) -> Iterator[bytes]:
+        """Some of the layer once more, for whoever lost it: from `start` up to `stop`, neither checked nor hashed.
+
+        A pass may be under way; it does not notice.
+
+        Raises:
+            SourceError: The source cannot be read just now.
+        """
+        end = 0
+        for size_bytes, read in self._pieces():
+            begin, end = end, end + size_bytes
+            if begin < stop and end > start:
+                first = max(start, begin)
+                yield from _cut(read(first - begin), min(stop, end) - first)
+
+    def _pieces(self) -> Iterator[tuple[int, Callable[[int], Iterator[bytes]]]]:
+        """What the layer is made of: the length of each piece, and how it is read from an offset on."""
+        for path in self.plan.directories:
+            yield _piece(directory_header(path))
+        for file in self.plan.files:
+            yield _piece(file_header(file.path, file.size_bytes))
+            yield file.size_bytes, partial(self._reread, file)
+            yield _piece(bytes(padded(file.size_bytes) - file.size_bytes))
+        yield _piece(_TRAILER)
+
+    def _reread(self, file: ModelFile, offset: int) -> Iterator[bytes]:
+        with self._open_file(file, offset) as blocks:
+            for block in blocks:
+                self.bytes_read += len(block)
+                yield block
+
     def _blocks(self, contents: list[FileContent]) -> Iterator[bytes]:
         for path in self.plan.directories:
             yield directory_header(path)
@@ -170,87 +160,18 @@ class LayerStream:
         contents.append(stream.content)
 
 
-class FileStream:
-    """One file's bytes, read from the source when iterated, once, and checked while they pass.
-
-    A retryable failure of the source is answered by opening the file again where it broke off. What somebody has
-    already of its beginning is passed over first and need not be read, but is checked like the rest.
-    """
-
-    def __init__(self, file: ModelFile, open_file: OpenFile, check: FileCheck, cancelled: threading.Event) -> None:
-        self._file, self._open_file, self._check, self._cancelled = file, open_file, check, cancelled
-        self._sha256, self._blob = hashlib.sha256(), _git_blob(file)
-        self._offset = 0
-        self._content: FileContent | None = None
-
-    @property
-    def content(self) -> FileContent:
-        """What the file holds; known when all of it has passed, was complete and was what the source published."""
-        if self._content is None:
-            raise ValueError(f"{self._file.path} has not passed")
-        return self._content
-
-    def pass_over(self, block: bytes) -> None:
-        """Take the next bytes of the file's beginning from somewhere else.
-
-        Raises:
-            UnsafeContent: The file must not go into an image.
-        """
-        self._offset += len(block)
-        self._update(block)
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self._read():
-            self._update(block)
-            yield block
-        self._check.finish()
-        digest, blob_id = Digest(self._sha256.hexdigest()), self._blob.hexdigest() if self._blob is not None else None
-        _compare(self._file, digest, blob_id)
-        size_bytes = self._file.size_bytes
-        named = blob_id if size_bytes <= MAX_GIT_BLOB_BYTES else None
-        self._content = FileContent(self._file.path, size_bytes, digest, named, is_pickle=self._check.is_pickle)
-
-    def _update(self, block: bytes) -> None:
-        self._sha256.update(block)
-        if self._blob is not None:
-            self._blob.update(block)
-        self._check.update(block)
-
-    def _read(self) -> Iterator[bytes]:
-        """The rest, up to exactly `size_bytes`; what breaks in between is opened again where it broke off."""
-        attempts, size_bytes = Attempts(wait=wait_unless(self._cancelled)), self._file.size_bytes
-        while True:
-            try:
-                with self._open_file(self._file, self._offset) as blocks:
-                    for block in blocks:
-                        self._stop_if_cancelled()
-                        attempts.succeeded()
-                        self._offset += len(block)
-                        if self._offset > size_bytes:
-                            break
-                        yield block
-            except PromotionError as error:
-                _wait_or_give_up(attempts, error)
-            else:
-                if self._offset == size_bytes:
-                    return
-                raise ContentMismatch(
-                    f"{self._file.path} has {'more than' if self._offset > size_bytes else 'only'} "
-                    f"{min(self._offset, size_bytes)} bytes, but {size_bytes} were published"
-                )
-
-    def _stop_if_cancelled(self) -> None:
-        if self._cancelled.is_set():
-            raise Cancelled
+def _piece(content: bytes) -> tuple[int, Callable[[int], Iterator[bytes]]]:
+    return len(content), lambda offset: iter([content[offset:]])
 
 
-def _wait_or_give_up(attempts: Attempts, error: PromotionError) -> None:
-    try:
-        attempts.failed(error)
-    except PromotionError:
-        # The source had all its attempts here. Whoever sends the layer must not begin the whole pass anew for it.
-        error.retryable = False
-        raise
+def _cut(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The first `count` bytes of the blocks, in blocks of which none is empty."""
+    for block in blocks:
+        if part := block[:count]:
+            yield part
+        count -= len(part)
+        if not count:
+            return
 
 
 def file_header(path: str, size_bytes: int) -> bytes:
@@ -278,28 +199,3 @@ def _header(name: str, size_bytes: int, kind: bytes, mode: int) -> bytes:
 def padded(size_bytes: int) -> int:
     """What a file's content takes up in a tar: whole blocks."""
     return -(-size_bytes // _BLOCK) * _BLOCK
-
-
-def _git_blob(file: ModelFile) -> hashlib._Hash | None:
-    """A hash that ends in git's name of the blob. Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects."""
-    if file.size_bytes > MAX_GIT_BLOB_BYTES and (file.git_blob_id is None or file.sha256 is not None):
-        return None
-    return hashlib.sha1(b"blob %d\0" % file.size_bytes, usedforsecurity=False)
-
-
-def _compare(file: ModelFile, digest: Digest, blob_id: str | None) -> None:
-    """Hold what arrived against what the source published.
-
-    Raises:
-        ContentMismatch: A digest differs.
-    """
-    if file.sha256 not in (None, digest):
-        arrived, published = str(digest), str(file.sha256)
-    elif file.git_blob_id is not None and blob_id not in (None, file.git_blob_id):
-        arrived, published = f"git blob {blob_id}", f"git blob {file.git_blob_id}"
-    else:
-        return
-    raise ContentMismatch(
-        f"{file.path} arrived as {arrived}, but the source published {published}",
-        hint="Nothing was published. Run it again; if it stays so, the source or a proxy before it is damaged.",
-    )

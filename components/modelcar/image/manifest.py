@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from modelcar.errors import DistributionError, InvalidReference
-from modelcar.image.layer import MAX_GIT_BLOB_BYTES, FileContent
+from modelcar.image.content import MAX_GIT_BLOB_BYTES, FileContent
 from modelcar.image.packing import LAYER_FORMAT_VERSION, is_own_format
 from modelcar.reference import Digest, Platform
 

@@ -21,7 +21,8 @@ from modelcar.sources.directory import UNFINISHED, WORKSPACE_STATE, Entry, Listi
 from modelcar.sources.patterns import Patterns, utf8_order
 
 SCHEME = "file://"
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 256 << 10
+"""Four layers at once, hashed twice and sent, stay in the caches of two cores (measured: a twentieth of a push)."""
 
 
 class LocalSource:

@@ -24,7 +24,7 @@ from io import FileIO
 from pathlib import Path
 
 from modelcar.errors import ContentMismatch, UnsafeContent
-from modelcar.image.layer import FileContent, FileStream
+from modelcar.image.content import FileContent, FileStream
 from modelcar.jobs import Cancelled, run_jobs
 from modelcar.progress import Progress, Silence
 from modelcar.snapshot import ModelFile, ModelSnapshot, Source

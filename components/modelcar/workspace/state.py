@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelcar.errors import InvalidInput, PromotionError, WorkspaceError
-from modelcar.image.layer import FileContent
+from modelcar.image.content import FileContent
 from modelcar.reference import Digest
 from modelcar.snapshot import ModelFile
 from modelcar.sources.directory import LOST_AND_FOUND, UNFINISHED, WORKSPACE_STATE
