@@ -21,7 +21,9 @@ from functools import partial
 from pathlib import Path
 
 from measure import GIB, MODELCAR, Run, run, table, take_turns
-from models import write_model
+from modelcar_sandbox.hub import Hub
+from modelcar_sandbox.object_store import KEYS
+from models import change_shard, write_model
 from registries import Place, empty_place
 
 _HUB = """
@@ -35,6 +37,18 @@ with Service(create_app(store)) as service:
     print(service.url, flush=True)
     sys.stdin.read()
 """
+_BUCKET = """
+import sys
+from pathlib import Path
+from modelcar_sandbox.object_store import ObjectStore
+from modelcar_sandbox.service import Service
+store = ObjectStore()
+store.make_bucket("bench")
+store.put_directory("bench", "model", Path(sys.argv[1]))
+with Service(store) as service:
+    print(service.url, flush=True)
+    sys.stdin.read()
+"""
 
 
 def main() -> None:
@@ -44,14 +58,19 @@ def main() -> None:
         directory = Path(temporary)
         model = directory / "model"
         write_model(model, int(options.gib * GIB), options.shards)
-        with _hub(model, directory / "hub") as environment:
-            measure(options, "Hub", "hf://bench/model", model, directory, environment)
+        with _serve(_HUB, model, directory / "hub") as address:
+            environment = {"HF_ENDPOINT": address}
+            cold = measure(options, "Hub", "hf://bench/model", model, directory, environment)
+            _change_one_shard(options, model, directory, environment, cold)
+        with _serve(_BUCKET, model) as address:
+            environment = {"AWS_S3_ENDPOINT": address, **KEYS}
+            measure(options, "S3 (an emulator)", "s3://bench/model", model, directory, environment)
 
 
 def measure(
     options: argparse.Namespace, name: str, uri: str, model: Path, directory: Path, environment: Mapping[str, str]
-) -> None:
-    """One source: four kinds of runs in turn, and what moves when nothing has changed."""
+) -> float:
+    """One source: four kinds of runs in turn, and what moves when nothing has changed; the seconds of a push."""
     own = f"modelcar push {uri.partition('://')[0]}://"
 
     def at_an_empty_place(push: partial[Run]) -> Run:
@@ -78,6 +97,24 @@ def measure(
         again = _push(uri, environment, place)
         told = json.loads(again.output)
         print(f"nothing changed: {told['bytes_read']} bytes read, {told['bytes_uploaded']} sent, {again.seconds:.2f} s")
+    return statistics.median(one.seconds for one in results[own])
+
+
+def _change_one_shard(
+    options: argparse.Namespace, model: Path, directory: Path, environment: Mapping[str, str], cold_s: float
+) -> None:
+    """What a new commit with one new shard costs, beside a push to an empty place."""
+    with empty_place(options.registry, directory) as place:
+        _push("hf://bench/model", environment, place)
+        change_shard(model)
+        Hub(directory / "hub").publish("bench/model", model)
+        one = _push("hf://bench/model", environment, place)
+    told = json.loads(one.output)
+    extra = told["bytes_uploaded"] - int(options.gib * GIB) // options.shards
+    print(
+        f"one shard of {options.shards} changed: {told['bytes_read']} bytes read, that shard and {extra} bytes sent, "
+        f"{one.seconds:.2f} s, {one.seconds / cold_s:.2f} x a push to an empty place"
+    )
 
 
 def _parse() -> argparse.Namespace:
@@ -110,15 +147,15 @@ def _download_first(uri: str, directory: Path, environment: Mapping[str, str], p
 
 
 @contextmanager
-def _hub(model: Path, store: Path) -> Iterator[Mapping[str, str]]:
-    """The sandbox's Hub with the model, in a process of its own; yields what commands need to find it."""
-    command = [sys.executable, "-c", _HUB, str(model), str(store)]
+def _serve(script: str, *arguments: Path) -> Iterator[str]:
+    """A server with the model, in a process of its own; yields its address."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         address = server.stdout.readline() if server.stdout is not None else b""
         if not address:
-            sys.exit("the Hub did not start")
+            sys.exit("the source did not start")
         try:
-            yield {"HF_ENDPOINT": address.decode().strip()}
+            yield address.decode().strip()
         finally:
             server.communicate()
 
