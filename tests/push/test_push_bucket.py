@@ -43,7 +43,7 @@ def running_store() -> Iterator[RunningStore]:
 
 @pytest.fixture
 def store(running_store: RunningStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningStore]:
-    monkeypatch.setattr("modelcar.image.layer.wait_unless", lambda _cancelled: lambda _delay_s: None)
+    monkeypatch.setattr("modelcar.image.content.wait_unless", lambda _cancelled: lambda _delay_s: None)
     for name, value in running_store.environment.items():
         monkeypatch.setenv(name, value)
     running_store.put(MODEL, "llama/")

@@ -29,7 +29,7 @@ PLANTED = "planted-secret"
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other at once."""
-    monkeypatch.setattr("modelcar.image.layer.wait_unless", lambda _cancelled: lambda _delay_s: None)
+    monkeypatch.setattr("modelcar.image.content.wait_unless", lambda _cancelled: lambda _delay_s: None)
 
 
 @pytest.fixture
