@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from typing import TypeVar
 
@@ -53,11 +53,14 @@ def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threa
         KeyboardInterrupt: After `PATIENCE_S` at most; jobs that wait longer for an answer end when they have it.
     """
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
-    futures = [pool.submit(_stop_others, job, cancelled) for job in jobs]
+    failures: list[BaseException] = []
+    futures = [pool.submit(_stop_others, job, cancelled, failures) for job in jobs]
     patience_s = None
     try:
         wait_for(futures, return_when=FIRST_EXCEPTION)
-        return [future.result() for future in _failed_first(futures)]
+        if failures:
+            raise failures[0]
+        return [future.result() for future in futures]
     except KeyboardInterrupt:
         patience_s = PATIENCE_S
         raise
@@ -67,20 +70,14 @@ def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threa
         wait_for([future for future in futures if not future.cancelled()], timeout=patience_s)
 
 
-def _stop_others(job: Callable[[], T], cancelled: threading.Event) -> T:
-    """Do one, unless another has failed; a failure is known before this thread takes the next."""
+def _stop_others(job: Callable[[], T], cancelled: threading.Event, failures: list[BaseException]) -> T:
+    """Do one, unless another has failed; a failure is known before this thread, or any other, can be stopped by it."""
     if cancelled.is_set():
         raise Cancelled
     try:
         return job()
-    except BaseException:
+    except BaseException as error:
+        if not isinstance(error, Cancelled):
+            failures.append(error)
         cancelled.set()
         raise
-
-
-def _failed_first(futures: list[Future[T]]) -> list[Future[T]]:
-    """The same futures, unless one failed by itself: then that one, whose error is the one to report."""
-    for future in futures:
-        if future.done() and not isinstance(future.exception(), Cancelled | None):
-            return [future]
-    return futures

@@ -48,7 +48,8 @@ def journal_tag(snapshot: ModelSnapshot) -> str:
 class Journal:
     """The journal of one push; used by several threads.
 
-    A registry that does not take it is no reason to fail: then a killed push begins anew.
+    A registry that does not take it is no reason to fail: then a killed push begins anew. Nor is it one to wait: each
+    write has one attempt, for the layers wait for it, and the next layer brings another.
     """
 
     def __init__(self, destination: Destination, plan: ImagePlan) -> None:
@@ -59,7 +60,7 @@ class Journal:
             plan: What is pushed. Layers that earlier images or journals have for it stand in the journal until the
                 push knows better. Whether it found a journal, to be removed at the end, is in `plan.found`.
         """
-        self._destination, self._tag = destination, journal_tag(plan.snapshot)
+        self._destination, self._tag = destination.waiting_by(_do_not_wait), journal_tag(plan.snapshot)
         self._believed = {
             number: planned.candidate
             for number, planned in enumerate(plan.layers)
@@ -107,14 +108,23 @@ class Journal:
         stored = self._destination.find_manifest(self._tag)
         if stored is None or stored.digest == Digest.of(image):
             return
-        if not (_is_journal(stored) and self._destination.remove_manifest(stored.digest, self._tag)):
+        if not (_is_journal(stored) and self._remove_manifest(stored.digest, self._tag)):
             self._destination.write_manifest(image, media_type, [self._tag])
+
+    def _remove_manifest(self, digest: Digest, tag: str | None) -> bool:
+        try:
+            return self._destination.remove_manifest(digest, tag)
+        except DistributionError as error:
+            log.debug("%s removes no journal: %s", self._destination.name, error)
+            return False
 
     def _write(self) -> None:
         """Write what is finished; what is only believed to be there goes along as long as the registry agrees."""
         while True:
             try:
                 self._put({**self._believed, **self._finished})
+            except _Busy:
+                return
             except DistributionError as error:
                 log.debug("%s takes no journal: %s", self._destination.name, error)
                 if not self._believed:
@@ -132,7 +142,15 @@ class Journal:
         self._destination.write_manifest(manifest, MANIFEST_TYPE, [self._tag])
         before, self._written, self._exists = self._written, Digest.of(manifest), True
         if before is not None and self._may_remove:
-            self._may_remove = self._destination.remove_manifest(before, None)
+            self._may_remove = self._remove_manifest(before, None)
+
+
+class _Busy(DistributionError):
+    """The registry would have to be asked once more, later."""
+
+
+def _do_not_wait(_delay_s: float) -> None:
+    raise _Busy("the registry has no time for a journal just now")
 
 
 def _describe(config: Digest, layers: Sequence[Descriptor]) -> bytes:

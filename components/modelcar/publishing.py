@@ -15,7 +15,7 @@ from modelcar.distribution.destination import Destination
 from modelcar.distribution.upload import Content
 from modelcar.errors import DistributionError
 from modelcar.image.manifest import MANIFEST_TYPE, ImageDocuments
-from modelcar.jobs import run_jobs
+from modelcar.jobs import run_jobs, wait_unless
 from modelcar.reference import Digest
 
 
@@ -100,7 +100,9 @@ def _write(destination: Destination, document: Top) -> int:
 
 def _confirm(destination: Destination, blobs: Sequence[Digest], concurrency: int) -> None:
     """Look every blob of an image up."""
-    found = run_jobs([partial(destination.has_blob, blob) for blob in blobs], concurrency, threading.Event())
+    cancelled = threading.Event()
+    there = destination.waiting_by(wait_unless(cancelled))
+    found = run_jobs([partial(there.has_blob, blob) for blob in blobs], concurrency, cancelled)
     if lost := [blob for blob, is_there in zip(blobs, found, strict=True) if not is_there]:
         raise DistributionError(
             f"{destination.name} took the image, but does not have {lost[0]} of it any more",

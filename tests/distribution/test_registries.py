@@ -24,7 +24,7 @@ from modelcar.distribution.registries import DEFAULT, MIB, REGISTRIES, RegistryP
         ("team.jfrog.io", "JFrog Artifactory"),
         ("docker.io", "Docker Hub"),
         ("image-registry.openshift-image-registry.svc:5000", "OpenShift's registry"),
-        ("default-route-openshift-image-registry.apps.ocp.example.com", "OpenShift's registry"),
+        ("default-route-openshift-image-registry.apps.ocp.example.com", "OCI registry"),
         ("localhost:5000", "OCI registry"),
         ("registry.example.com", "OCI registry"),
         ("not-ghcr.io", "OCI registry"),

@@ -228,6 +228,26 @@ def test_a_registry_that_takes_no_journal_gets_the_image_all_the_same(running: R
     assert pushed.digest == push_files(Files(MODEL), running.repository("team/other")).digest
 
 
+def test_a_registry_that_has_no_time_for_a_journal_is_not_waited_for(running: Running, push_files: PushFiles) -> None:
+    running.faults.add(Fault.answer("PUT", JOURNAL, 503, times=999, headers={"Retry-After": "300"}))
+    pushed = push_files(Files(MODEL), running.repository(), concurrency=1)
+    assert [request.status for request in running.recorder.seen("PUT", JOURNAL)] == [503, 503]
+    assert pushed.digest == push_files(Files(MODEL), running.repository("team/other")).digest
+
+
+def test_a_journal_that_cannot_be_removed_just_now_is_no_journal_that_is_not_taken(
+    running: Running, push_files: PushFiles
+) -> None:
+    four = {**MODEL, "model-3.safetensors": shard(4 * MIB, seed=3)}
+    running.faults.add(Fault.answer("DELETE", "/manifests/", 503, times=999, headers={"Retry-After": "300"}))
+    pushed = push_files(Files(four), running.repository(), concurrency=1)
+    written = [request for request in running.recorder.seen("PUT", JOURNAL) if request.status == 201]
+    assert len(written) == 4  # after each of three shards, and the image at the end
+    stored = running.repository().find_manifest(tag_of(Files(four)))
+    assert stored is not None
+    assert stored.digest == pushed.digest
+
+
 def test_what_a_journal_only_believes_is_left_out_when_the_registry_denies_it(
     running: Running, push_files: PushFiles
 ) -> None:

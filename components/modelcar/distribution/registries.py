@@ -161,9 +161,9 @@ REGISTRIES: tuple[RegistryProfile, ...] = (
         (
             "image-registry.openshift-image-registry.svc:5000",
             "image-registry.openshift-image-registry.svc.cluster.local:5000",
-            "default-route-openshift-image-registry.*",
         ),
-        # A token as password, whatever the user is called.
+        # A token as password, whatever the user is called. A route to it is not named: anybody can have a host that
+        # begins as routes do, and would be given the pod's token.
         (
             "https://docs.redhat.com/en/documentation/openshift_container_platform/4.20/html/registry/accessing-the-registry",
         ),
