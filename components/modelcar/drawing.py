@@ -40,7 +40,7 @@ def draw_push(image: PushedImage, console: Console | None = None) -> None:
 def draw_plan(build: Build, forecast: Forecast | None = None, console: Console | None = None) -> None:
     """What a push would move, and what that costs and meets."""
     console = console or _stdout()
-    plan = build.plan
+    plan = forecast.plan if forecast is not None else build.plan
     platforms = ", ".join(str(one.platform) for one in plan.platforms)
     _line(console, f"{_source(plan.snapshot)} → {build.destination.name} ({platforms})", "bold")
     table = _table()

@@ -5,9 +5,11 @@ Questions are asked; of the model only config.json is read, and nothing is sent.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from modelcar.build import Build, limits_of
 from modelcar.errors import InvalidInput
@@ -15,8 +17,10 @@ from modelcar.gpu.fit import Fit, compute_fit
 from modelcar.gpu.server import read_server
 from modelcar.gpu.shape import read_shape, weights_bytes
 from modelcar.image.layer import LayerStream
+from modelcar.jobs import run_jobs
 from modelcar.limits import HitLimit
-from modelcar.plan import PlannedBaseLayer, PlannedLayer
+from modelcar.plan import ImagePlan, PlannedBaseLayer, PlannedLayer
+from modelcar.push import CONCURRENCY
 from modelcar.reference import ImageReference
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.sources.content import ModelCheck
@@ -55,6 +59,7 @@ class Forecast:
     """What a push would cost and meet.
 
     Attributes:
+        plan: The build's, where layers of earlier images count only if they are still there.
         base: Each layer of the base images, and what becomes of it.
         read_bytes: Of the model's files that are read from the source, once; of layers that are copied, all of them.
         compared_bytes: Of these, what is read to be compared, and sent, after a second reading, only if it changed.
@@ -65,6 +70,7 @@ class Forecast:
         no_fit: Why it cannot be told; empty otherwise.
     """
 
+    plan: ImagePlan
     base: tuple[tuple[PlannedBaseLayer, BaseFate], ...]
     read_bytes: int
     compared_bytes: int
@@ -95,7 +101,10 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
         InvalidInput: A size in it is none.
     """
     base = tuple((layer, _fate(layer, build)) for layer in build.plan.base_layers)
-    missing = [planned for planned in build.plan.layers if not _is_there(planned, build)]
+    asked = [partial(_look_for, planned, build) for planned in build.plan.layers]
+    found = run_jobs(asked, CONCURRENCY, threading.Event())
+    plan = replace(build.plan, layers=tuple(planned for planned, _ in found))
+    missing = [planned for planned, is_there in found if not is_there]
     read = [(planned, _read_bytes(planned)) for planned in missing]
     read_bytes = sum(size_bytes for _, size_bytes in read)
     copied_bytes = sum(layer.descriptor.size_bytes for layer, fate in base if fate is BaseFate.COPIED)
@@ -103,11 +112,12 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
     rates = [rate_bytes_per_s] if rate_bytes_per_s is not None else [GIGABIT_BYTES_PER_S, 10 * GIGABIT_BYTES_PER_S]
     fit, no_fit = _fit(build, serving) if serving is not None else (None, "")
     return Forecast(
+        plan=plan,
         base=base,
         read_bytes=read_bytes,
         compared_bytes=sum(size_bytes for planned, size_bytes in read if planned.candidate and not planned.reusable),
         sent_bytes=sent_bytes,
-        limits=limits_of(build),
+        limits=limits_of(replace(build, plan=plan)),
         rates=tuple((rate, max(read_bytes, sent_bytes) / rate) for rate in rates),
         fit=fit,
         no_fit=no_fit,
@@ -119,15 +129,23 @@ def _read_bytes(planned: PlannedLayer) -> int:
     return planned.layer.size_bytes if planned.reusable else sum(file.size_bytes for file in planned.layer.files)
 
 
-def _is_there(planned: PlannedLayer, build: Build) -> bool:
-    """Whether nothing of a layer has to move. The one of directories has no content but its paths: it is made here."""
-    candidate = planned.candidate
+def _look_for(planned: PlannedLayer, build: Build) -> tuple[PlannedLayer, bool]:
+    """What a push will find: the layer, without a candidate that is gone, and whether nothing of it has to move.
+
+    A manifest outlives what a clean-up takes. The layer of directories has no content but its paths: it is made here.
+    """
+    candidate, origin = planned.candidate, planned.origin
     if planned.reusable and candidate is not None:
-        return not planned.is_copied or build.destination.has_blob(candidate.digest)
+        if build.destination.has_blob(candidate.digest):
+            return planned, True
+        if origin is not None and origin.repository.has_blob(candidate.digest):
+            return planned, not planned.is_copied
+        return PlannedLayer(planned.layer), False
     if planned.layer.files:
-        return False
+        return planned, False
     check = ModelCheck(build.plan.snapshot, ())
-    return build.destination.has_blob(LayerStream(planned.layer, build.source.open, check.file).drain())
+    digest = LayerStream(planned.layer, build.source.open, check.file).drain()
+    return planned, build.destination.has_blob(digest)
 
 
 def _fate(layer: PlannedBaseLayer, build: Build) -> BaseFate:

@@ -47,7 +47,7 @@ def describe_push(image: PushedImage) -> dict[str, Any]:
 
 def describe_plan(build: Build, forecast: Forecast | None = None) -> dict[str, Any]:
     """A plan: what would move; with a forecast, what that costs and meets, too."""
-    plan = build.plan
+    plan = forecast.plan if forecast is not None else build.plan
     snapshot = plan.snapshot
     return {
         "source": {"uri": snapshot.uri, "revision": snapshot.revision, "commit_hash": snapshot.commit_hash},

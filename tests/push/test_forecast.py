@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from modelcar.errors import ManifestShapeError
 from modelcar.forecast import BaseFate, Serving, make_forecast
 from modelcar.plan import PlatformBase, make_plan
 from modelcar.push import PushedImage
-from modelcar.reference import ImageReference, LayoutReference, Platform
+from modelcar.reference import Digest, ImageReference, LayoutReference, Platform
 from modelcar.report import describe_plan
 from modelcar.stored_image import fetch_image
 from registry_service import Running
@@ -36,6 +37,7 @@ CONFIG = {
     "num_hidden_layers": 2,
     "vocab_size": 100,
 }
+DIRECTORIES_BYTES = 1536
 MODEL = {"config.json": json.dumps(CONFIG).encode(), "model.safetensors": shard(4 << 20)}
 SERVICE = """\
 kind: InferenceService
@@ -57,6 +59,23 @@ def to_registry(running: Running, source: Files, base: FetchedBase | None = None
 
 def to_layout(tmp_path: Path, source: Files, base: FetchedBase | None = None) -> Build:
     return build(source, Layout(tmp_path / "layout"), LayoutReference(tmp_path / "layout"), base)
+
+
+def with_sibling(running: Running, there: Running) -> Build:
+    """To a new repository, with an image of `there` that may have the layers."""
+    sibling = fetch_image(ImageReference(there.address, "team/sibling", "v1"), Access(), kind="image", hint="")
+    place, destination = ImageReference(running.address, "team/model", "v1"), running.repository()
+    platforms = [PlatformBase(AMD64, None)]
+    plan = make_plan(Files(MODEL).snapshot(), destination, platforms=platforms, previous=[], elsewhere=[sibling])
+    return Build(BuildRequest("", place, None, (AMD64,)), Files(MODEL), destination, plan)
+
+
+def remove_blob(running: Running, digest: Digest) -> None:
+    """As a registry's garbage collection that ran in between: manifests still name it."""
+    files = [file for file in running.directory.rglob(f"*{digest.hex}*") if file.is_file()]
+    assert files
+    for file in files:
+        file.unlink()
 
 
 def base_of(running: Running) -> FetchedBase:
@@ -88,6 +107,36 @@ def test_what_is_there_is_neither_read_nor_sent(running: Running, push_files: Pu
     assert (forecast.read_bytes, forecast.sent_bytes, forecast.compared_bytes) == (0, 0, 0)
 
 
+def test_a_layer_that_a_clean_up_took_is_told_as_the_push_will_find_it(running: Running, push_files: PushFiles) -> None:
+    first = push_files(Files(MODEL), running.repository())
+    [weights] = [layer for layer in first.layers if layer.files == ("model.safetensors",)]
+    remove_blob(running, weights.digest)
+    source = Files(MODEL)
+    planned = to_registry(running, source)
+    forecast, out = make_forecast(planned), io.StringIO()
+    draw_plan(planned, forecast, Console(file=out, width=200))
+    assert (forecast.read_bytes, forecast.sent_bytes) == (len(MODEL["model.safetensors"]), weights.size_bytes)
+    assert [layer["reusable"] for layer in describe_plan(planned, forecast)["layers"]] == [False, True, False]
+    assert re.search(r"model\.safetensors .* read and sent", out.getvalue())
+    assert source.opened == []
+    assert push_files(source, running.repository()).bytes_read == forecast.read_bytes
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_layer_that_is_gone_from_its_sibling_is_read_from_the_source(
+    running: Running, elsewhere: Running, push_files: PushFiles, far: bool
+) -> None:
+    there = elsewhere if far else running
+    pushed = push_files(Files(MODEL), there.repository("team/sibling"))
+    [weights] = [layer for layer in pushed.layers if layer.files == ("model.safetensors",)]
+    remove_blob(there, weights.digest)
+    [config] = [layer for layer in pushed.layers if layer.files == ("config.json",)]
+    forecast = make_forecast(with_sibling(running, there))
+    copied_bytes = config.size_bytes if far else 0
+    assert forecast.read_bytes == len(MODEL["model.safetensors"]) + copied_bytes
+    assert forecast.sent_bytes == weights.size_bytes + copied_bytes + DIRECTORIES_BYTES
+
+
 def test_what_publishes_no_digests_is_read_to_be_compared(running: Running, push_files: PushFiles) -> None:
     push_files(Files(MODEL), running.repository())
     source = Files(MODEL, published=False)
@@ -115,21 +164,12 @@ def test_layers_of_a_sibling_are_mounted_and_those_of_another_registry_are_copie
 ) -> None:
     there = elsewhere if far else running
     push_files(Files(MODEL), there.repository("team/sibling"))
-    sibling = fetch_image(ImageReference(there.address, "team/sibling", "v1"), Access(), kind="image", hint="")
-    plan = make_plan(
-        Files(MODEL).snapshot(),
-        running.repository(),
-        platforms=[PlatformBase(AMD64, None)],
-        previous=[],
-        elsewhere=[sibling],
-    )
-    place = ImageReference(running.address, "team/model", "v1")
-    planned = Build(BuildRequest("", place, None, (AMD64,)), Files(MODEL), running.repository(), plan)
+    planned = with_sibling(running, there)
     forecast, out = make_forecast(planned), io.StringIO()
     draw_plan(planned, forecast, Console(file=out, width=200))
-    directories_bytes, weights = 1536, [layer for layer in plan.layers if layer.layer.files]
+    weights = [layer for layer in planned.plan.layers if layer.layer.files]
     copied_bytes = sum(layer.layer.size_bytes for layer in weights) if far else 0
-    assert forecast.sent_bytes == directories_bytes + copied_bytes
+    assert forecast.sent_bytes == DIRECTORIES_BYTES + copied_bytes
     word = "copied" if far else "mounted"
     assert out.getvalue().count(f"{word} from {there.address}/team/sibling") == len(weights) == 2
     assert {layer["origin"] for layer in describe_plan(planned)["layers"][1:]} == {f"{there.address}/team/sibling"}
