@@ -115,6 +115,26 @@ def test_arguments_are_read_in_every_form() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "parsed"),
+    [
+        (["--enforce-eager", "-tp", "4"], {"enforce-eager": "", "tensor-parallel-size": "4"}),
+        (
+            ["-tp=4", "-pp=2", "-dp", "3"],
+            {"tensor-parallel-size": "4", "pipeline-parallel-size": "2", "data-parallel-size": "3"},
+        ),
+        (["--tensor-parallel-size=2", "-tp", "4"], {"tensor-parallel-size": "4"}),
+        (["-tp", "4", "--tensor_parallel_size", "2"], {"tensor-parallel-size": "2"}),
+        (["--a", "-q", "1"], {"a": "", "q": "1"}),
+        (["--seed", "-1", "--b", "-0.5", "--c", "-.5"], {"seed": "-1", "b": "-0.5", "c": "-.5"}),
+    ],
+)
+def test_short_arguments_are_read_by_their_long_names_and_never_as_values(
+    arguments: list[str], parsed: dict[str, str]
+) -> None:
+    assert parse_arguments(arguments) == parsed
+
+
+@pytest.mark.parametrize(
     ("text", "number"), [("8192", 8192), ("8k", 8000), ("8K", 8192), ("1M", 1 << 20), ("25.6k", 25600)]
 )
 def test_lengths_are_read_as_vllm_does(text: str, number: int) -> None:

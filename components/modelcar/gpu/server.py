@@ -33,6 +33,9 @@ _PRODUCT_MIB = {
 }
 """What nvidia-smi reports of products whose names do not say their memory; some hundred MiB less than is printed on the
 box, for error correction. That differs a little between drivers."""
+_SHORT = {"tp": "tensor-parallel-size", "pp": "pipeline-parallel-size", "dp": "data-parallel-size"}
+"""Arguments of one dash that count here."""
+_NEGATIVE = re.compile(r"-\d*\.?\d+")
 _LONG = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMgG]?)")
 
 
@@ -119,13 +122,17 @@ def read_server(texts: Iterable[str], *, name: str | None, namespace: str | None
 
 
 def parse_arguments(arguments: Iterable[Any]) -> dict[str, str]:
-    """The arguments of vLLM by name: `--a=b`, `--a b` and `--switch`; underscores count as dashes."""
+    """The arguments of vLLM by their long names: `--a=b`, `--a b` and `--switch`; underscores count as dashes.
+
+    A word that begins with a dash is no value, unless it is a number: `-tp=4` and `-tp 4` are `--tensor-parallel-size`.
+    """
     parsed: dict[str, str] = {}
     waiting = ""
     for argument in map(str, arguments):
-        if argument.startswith("--"):
-            name, equals, value = argument[2:].partition("=")
-            name = name.replace("_", "-")
+        if argument.startswith("-") and not _NEGATIVE.fullmatch(argument):
+            name, equals, value = argument.partition("=")
+            name = name.removeprefix("-").removeprefix("-").replace("_", "-")
+            name = name if argument.startswith("--") else _SHORT.get(name, name)
             parsed[name] = value
             waiting = "" if equals else name
         elif waiting:
