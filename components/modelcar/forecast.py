@@ -67,7 +67,7 @@ class Forecast:
         limits: What the registry is known not to take.
         rates: Bytes a second, each with the seconds that the larger of reading and sending takes at least.
         fit: Whether the GPUs have room; None when nobody asked, or it cannot be told.
-        no_fit: Why it cannot be told; empty otherwise.
+        no_fit: Why it cannot be told, and what would help, without a full stop; empty otherwise.
     """
 
     plan: ImagePlan
@@ -171,4 +171,4 @@ def _fit(build: Build, serving: Serving) -> tuple[Fit | None, str]:
     try:
         return compute_fit(shape, size_bytes, server, gpu_memory_bytes=serving.gpu_memory_bytes), ""
     except InvalidInput as error:  # vLLM may know more than we do, and it is no reason not to promote
-        return None, str(error)
+        return None, f"{error}. {error.hint or ''}".strip(". ")

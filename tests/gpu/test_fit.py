@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelcar.errors import InvalidInput
 from modelcar.gpu.fit import RUNTIME_BYTES, Fit, compute_fit
 from modelcar.gpu.server import Server
 from modelcar.gpu.shape import ModelShape
@@ -116,6 +117,16 @@ def test_what_is_said_of_the_memory_goes_before_the_manifest() -> None:
 )
 def test_what_vllm_refuses_besides(asked: dict[str, Any], because: str) -> None:
     assert [one for one, _ in fit(**asked).faults] == [because]
+
+
+def test_without_a_length_of_context_nothing_can_be_told() -> None:
+    endless = replace(LLAMA, context_tokens=0)
+    with pytest.raises(
+        InvalidInput, match=r"^config.json does not tell how many tokens the model was made for"
+    ) as caught:
+        fit(endless)
+    assert caught.value.hint == "Give --max-model-len to vLLM."
+    assert fit(endless, max_model_len="4096").kv_bytes == 4096 * 131072
 
 
 def test_a_window_keeps_no_more_than_itself_and_the_tokens_that_are_worked_on() -> None:

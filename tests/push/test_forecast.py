@@ -197,7 +197,17 @@ def test_of_the_model_only_its_config_is_read_for_the_gpu(tmp_path: Path) -> Non
         (MODEL, SERVICE % 0, "InferenceService chat asks for no GPU"),
         ({"model.safetensors": b""}, SERVICE % 1, "the model has no config.json that tells its layers and heads"),
         ({"config.json": MODEL["config.json"]}, SERVICE % 1, "the model has no file of weights that vLLM loads"),
-        (MODEL, (SERVICE % 1).replace("seqs=8", "seqs=x"), "--max-num-seqs=x of chat is not a number"),
+        (
+            MODEL,
+            (SERVICE % 1).replace("seqs=8", "seqs=x"),
+            "--max-num-seqs=x of chat is not a number. Write it as 8192 or 8k",
+        ),
+        (
+            MODEL | {"config.json": json.dumps({**CONFIG, "max_position_embeddings": None}).encode()},
+            SERVICE % 1,
+            "config.json does not tell how many tokens the model was made for, and --max-model-len is not given. "
+            "Give --max-model-len to vLLM",
+        ),
     ],
 )
 def test_why_it_cannot_be_told_whether_it_fits(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from modelcar.errors import InvalidInput
 from modelcar.gpu.server import Server
 from modelcar.gpu.shape import ModelShape
 from modelcar.quantities import format_bytes
@@ -99,12 +100,17 @@ def compute_fit(shape: ModelShape, weights_bytes: int, server: Server, *, gpu_me
         gpu_memory_bytes: Of one GPU, where somebody says it; goes before what the manifest tells.
 
     Raises:
-        InvalidInput: An argument of the server is not a number.
+        InvalidInput: An argument of the server is not a number, or nothing tells how long a request may be.
     """
     sum_ = _Sum(shape, weights_bytes, server)
     memory = gpu_memory_bytes if gpu_memory_bytes is not None else server.gpu_memory_bytes
     utilization = server.fraction("gpu-memory-utilization", UTILIZATION)
     context = server.number("max-model-len", shape.context_tokens) or shape.context_tokens
+    if not context:
+        raise InvalidInput(
+            "config.json does not tell how many tokens the model was made for, and --max-model-len is not given",
+            hint="Give --max-model-len to vLLM.",
+        )
     fixed = sum_.weights_bytes + sum_.estimated_bytes
     fit = Fit(
         server=server,
