@@ -104,6 +104,8 @@ def _draw_fit(console: Console, fit: Fit) -> None:
     if fit.left_bytes is not None:
         table.add_row("left for KV caches", format_bytes(max(0, fit.left_bytes)), "", "")
     console.print(table)
+    if fit.remark:
+        _line(console, f"Assumed: {fit.remark}.", "yellow")
     if fit.fits:
         _line(console, f"It fits, with {fit.requests or 0:.1f} requests of that length at once.", "green")
     for because, way_out in fit.faults:

@@ -105,7 +105,7 @@ def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
 
 
 def _describe_fit(fit: Fit) -> dict[str, Any]:
-    """Whether the model fits the GPUs, of one of them; `estimated_bytes` is the only figure that is not exact."""
+    """Whether the model fits the GPUs, of one of them; `estimated_bytes` is an estimate."""
     return {
         "inference_service": fit.server.name,
         "gpus": fit.server.gpus,
@@ -122,6 +122,7 @@ def _describe_fit(fit: Fit) -> dict[str, Any]:
         "left_bytes": fit.left_bytes,
         "longest_tokens": fit.longest_tokens,
         "needed_gpu_memory_bytes": fit.needed_gpu_memory_bytes,
+        "remark": fit.remark or None,
         "fits": fit.fits,
         "faults": [{"because": because, "way_out": way_out} for because, way_out in fit.faults],
     }

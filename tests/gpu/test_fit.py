@@ -131,7 +131,17 @@ def test_without_a_length_of_context_nothing_can_be_told() -> None:
 
 def test_a_window_keeps_no_more_than_itself_and_the_tokens_that_are_worked_on() -> None:
     gemma = replace(LLAMA, full_layers=8, window_layers=24, window_tokens=1024, context_tokens=131072)
-    assert fit(gemma).kv_bytes == 32768 * 131072 + 24 * 4096 * (1024 + 2048)
+    blocks = 192 + 1  # 1023 + 2048 tokens, and as many blocks as they touch where they begin within one
+    assert fit(gemma).kv_bytes == 32768 * 131072 + 24 * 4096 * 16 * blocks
+
+
+def test_a_window_of_nobody_knows_which_layers_is_told_where_requests_are_longer() -> None:
+    untold = replace(LLAMA, unplaced_window_tokens=4096)
+    assert fit(untold).kv_bytes == fit().kv_bytes
+    assert fit(untold).remark == (
+        "config.json does not say which layers have the window of 4096 tokens, so all are taken to cache every token"
+    )
+    assert (fit(untold, max_model_len="4096").remark, fit().remark) == ("", "")
 
 
 SHAPES = st.builds(

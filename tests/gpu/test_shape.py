@@ -99,7 +99,11 @@ def test_a_latent_vector_is_kept_whole_by_every_gpu() -> None:
 @pytest.mark.parametrize(
     ("more", "full", "window", "tokens"),
     [
-        ({"sliding_window": 4096}, 0, 32, 4096),
+        ({"sliding_window": 4096, "model_type": "mistral"}, 0, 32, 4096),
+        ({"sliding_window": 4096, "model_type": "gemma2"}, 32, 0, 0),
+        ({"sliding_window": 4096}, 32, 0, 0),
+        ({"layer_types": ["sliding_attention", "full_attention"] * 16}, 32, 0, 0),
+        ({"layer_types": ["chunked_attention"] * 24 + ["full_attention"] * 8, "attention_chunk_size": 64}, 8, 24, 64),
         ({"sliding_window": None}, 32, 0, 0),
         ({"sliding_window": 1024, "sliding_window_pattern": 6}, 5, 27, 1024),
         ({"sliding_window": 128, "layer_types": ["sliding_attention", "full_attention"] * 16}, 16, 16, 128),
@@ -110,6 +114,22 @@ def test_layers_with_a_window_are_counted_apart(more: dict[str, Any], full: int,
     shape = parse_shape({**LLAMA_3_8B, **more})
     assert shape is not None
     assert (shape.full_layers, shape.window_layers, shape.window_tokens) == (full, window, tokens)
+
+
+@pytest.mark.parametrize(
+    ("more", "tokens"),
+    [
+        ({"sliding_window": 4096, "model_type": "gemma2"}, 4096),
+        ({"sliding_window": 4096, "model_type": "mistral"}, 0),
+        ({"sliding_window": 4096, "use_sliding_window": False}, 0),
+        ({"sliding_window": 4096, "layer_types": ["sliding_attention", "full_attention"] * 16}, 0),
+        ({}, 0),
+    ],
+)
+def test_a_window_that_is_stated_for_no_layer_is_told(more: dict[str, Any], tokens: int) -> None:
+    shape = parse_shape({**LLAMA_3_8B, **more})
+    assert shape is not None
+    assert shape.unplaced_window_tokens == tokens
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 vLLM takes `gpu_memory_utilization` of a GPU's memory. From that it takes the weights, and what a trial run needed
 beside them; the rest is the KV cache. It does not start unless the cache holds one request of `max_model_len` tokens.
-Weights and cache are exact here; what the trial run will need is an estimate, and is called one.
+Weights are exact here, and so is the cache of layers that see all tokens. That of layers with a window is vLLM's sum
+for each of them; what it adds to make groups of layers equal, and for the tokens of a second step under way where it
+schedules ahead, is not counted. What the trial run will need is an estimate, and is called one.
 
-Source: https://docs.vllm.ai/en/latest/configuration/conserving_memory/ and `_check_enough_kv_cache_memory` in
-https://github.com/vllm-project/vllm/blob/main/vllm/v1/core/kv_cache_utils.py; defaults:
+Source: https://docs.vllm.ai/en/latest/configuration/conserving_memory/, `_check_enough_kv_cache_memory` in
+https://github.com/vllm-project/vllm/blob/main/vllm/v1/core/kv_cache_utils.py, and for windows `SlidingWindowSpec` in
+https://github.com/vllm-project/vllm/blob/main/vllm/v1/kv_cache_interface.py; defaults:
 https://docs.redhat.com/en/documentation/red_hat_ai_inference_server/3.4/html/vllm_server_arguments.
 """
 
@@ -45,6 +48,7 @@ class Fit:
         kv_bytes: One request of that many tokens.
         longest_tokens: The longest request that has room, a multiple of `BLOCK_TOKENS`; None when nothing tells.
         needed_gpu_memory_bytes: The smallest memory of one GPU that would do.
+        remark: What was assumed, because the model does not say it; empty for nothing.
         faults: Why vLLM would not start, each with what to do; empty when it fits, or when nothing tells.
     """
 
@@ -60,6 +64,7 @@ class Fit:
     kv_bytes: int
     longest_tokens: int | None
     needed_gpu_memory_bytes: int
+    remark: str
     faults: tuple[tuple[str, str], ...]
 
     @property
@@ -125,6 +130,7 @@ def compute_fit(shape: ModelShape, weights_bytes: int, server: Server, *, gpu_me
         kv_bytes=sum_.kv_bytes(context),
         longest_tokens=None,
         needed_gpu_memory_bytes=math.ceil((fixed + sum_.kv_bytes(context)) / utilization),
+        remark=_remark(shape, context),
         faults=(),
     )
     room = fit.left_bytes
@@ -163,11 +169,14 @@ class _Sum:
         return self.shape.kv_bytes_per_token(layers, value_bytes=self.cached_bytes, gpus=self.tensor_gpus)
 
     def kv_bytes(self, tokens: int) -> int:
-        """Of one request, in whole blocks; a window keeps itself and the tokens that are worked on."""
-        kept = min(tokens, self.shape.window_tokens + self.batched_tokens)
-        return self.kv_bytes_per_token(self.full_layers) * _whole(tokens) + self.kv_bytes_per_token(
-            self.window_layers
-        ) * _whole(kept)
+        """Of one request, in whole blocks.
+
+        A window keeps the tokens that are worked on and, before the first of them, one less than itself; they need not
+        begin where a block does, so vLLM counts a block more.
+        """
+        kept = min(tokens, max(0, self.shape.window_tokens - 1) + self.batched_tokens)
+        full = self.kv_bytes_per_token(self.full_layers) * _whole(tokens)
+        return full + self.kv_bytes_per_token(self.window_layers) * (_whole(kept) + BLOCK_TOKENS)
 
     def longest_tokens(self, room_bytes: int, wanted: int) -> int:
         """The longest request that has room, up to what is wanted; found by halves, as vLLM does."""
@@ -183,6 +192,15 @@ class _Sum:
 
 def _whole(tokens: int) -> int:
     return -(-tokens // BLOCK_TOKENS) * BLOCK_TOKENS
+
+
+def _remark(shape: ModelShape, context_tokens: int) -> str:
+    if not 0 < shape.unplaced_window_tokens < context_tokens:
+        return ""
+    return (
+        f"config.json does not say which layers have the window of {shape.unplaced_window_tokens} tokens, so all are "
+        "taken to cache every token"
+    )
 
 
 def _faults(fit: Fit, parts: _Sum) -> list[tuple[str, str]]:

@@ -18,6 +18,11 @@ CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 4 << 20
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "half": 2, "float": 4, "float64": 8}
 _WINDOWED = frozenset({"sliding_attention", "chunked_attention"})
+_UNTOLD = "one or the other"
+_CACHED = _WINDOWED | {"full_attention", _UNTOLD}
+_ALL_WINDOWED = frozenset({"mistral", "mixtral", "phi3", "starcoder2"})
+"""Model types of which every layer has the window, where config.json states one. Others take turns by rules of their
+own: of Gemma 2 every other layer has it, of Qwen 2 those after `max_window_layers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class ModelShape:
         context_tokens: What it was trained for.
         value_bytes: Of a weight that is not quantized, and of an activation, as published.
         is_quantized: Whether weights are stored smaller than that.
+        unplaced_window_tokens: A window that is stated, but not of which layers, so that all count as `full_layers`; 0
+            for none.
     """
 
     full_layers: int
@@ -54,6 +61,7 @@ class ModelShape:
     context_tokens: int
     value_bytes: int
     is_quantized: bool
+    unplaced_window_tokens: int = 0
 
     def kv_bytes_per_token(self, layers: int, *, value_bytes: int, gpus: int) -> int:
         """What some of its layers cache for one token on one GPU.
@@ -107,12 +115,13 @@ def parse_shape(config: Mapping[str, Any]) -> ModelShape | None:
     hidden = _number(text, "hidden_size", "n_embd")
     if not (layers and heads and hidden):
         return None
-    kinds = _kinds(text, layers)
-    window = sum(kind in _WINDOWED for kind in kinds)
+    kinds, window_tokens = _kinds(text, layers), _window_tokens(text)
+    window = sum(kind in _WINDOWED for kind in kinds) if window_tokens else 0
+    full = sum(kind in _CACHED for kind in kinds) - window
     return ModelShape(
-        full_layers=sum(kind == "full_attention" for kind in kinds),
+        full_layers=full,
         window_layers=window,
-        window_tokens=(_number(text, "sliding_window", "attention_chunk_size") or 0) if window else 0,
+        window_tokens=window_tokens if window else 0,
         heads=heads,
         kv_heads=_number(text, "num_key_value_heads") or (1 if text.get("multi_query") is True else heads),
         head_size=_number(text, "head_dim") or hidden // heads,
@@ -123,6 +132,7 @@ def parse_shape(config: Mapping[str, Any]) -> ModelShape | None:
         context_tokens=_number(text, "max_position_embeddings", "n_positions", "max_sequence_length") or 0,
         value_bytes=_BYTES.get(str(text.get("dtype") or text.get("torch_dtype")).removeprefix("torch."), 2),
         is_quantized=isinstance(text.get("quantization_config") or text.get("compression_config"), dict),
+        unplaced_window_tokens=window_tokens if kinds == [_UNTOLD] * layers else 0,
     )
 
 
@@ -150,7 +160,11 @@ def _kinds(text: Mapping[str, Any], layers: int) -> list[str]:
     pattern = _number(text, "sliding_window_pattern")
     if pattern:
         return ["sliding_attention" if (n + 1) % pattern else "full_attention" for n in range(layers)]
-    return ["sliding_attention"] * layers
+    return ["sliding_attention" if text.get("model_type") in _ALL_WINDOWED else _UNTOLD] * layers
+
+
+def _window_tokens(text: Mapping[str, Any]) -> int:
+    return _number(text, "sliding_window", "attention_chunk_size") or 0
 
 
 def _latent_size(text: Mapping[str, Any]) -> int | None:
