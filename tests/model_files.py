@@ -50,6 +50,7 @@ class Files:
         contents: May be changed, to change a file under a reader.
         opened: Path and offset of every opening.
         bytes_read: Handed out so far.
+        closed: How often.
         on_block: Called with path and offset before each block.
     """
 
@@ -57,7 +58,7 @@ class Files:
         self.contents = dict(sorted(contents.items(), key=lambda item: item[0].encode()))
         self.files = tuple(model_file(path, content, published=published) for path, content in self.contents.items())
         self.opened: list[tuple[str, int]] = []
-        self.bytes_read = 0
+        self.bytes_read = self.closed = 0
         self.on_block: Callable[[str, int], None] = lambda _path, _offset: None
         self._breaks: list[tuple[str, int, PromotionError]] = []
         self._lock = threading.Lock()
@@ -72,6 +73,9 @@ class Files:
 
     def snapshot(self) -> ModelSnapshot:
         return ModelSnapshot("memory:///model", "main", "0" * 40, self.files)
+
+    def close(self) -> None:
+        self.closed += 1
 
     @contextmanager
     def open(self, file: ModelFile, offset: int = 0) -> Iterator[Iterator[bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -163,7 +164,7 @@ def _platforms(request: BuildRequest, source: Source, access: Access) -> list[Pl
 
 
 def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress | None = None) -> PushedImage:
-    """Push what was planned.
+    """Push what was planned, and close the source.
 
     An image that is copied and stays the same brings its signatures, SBOMs and other referrers along; they follow when
     the image is there, so a failure leaves the image without some of them, and the same push brings the rest.
@@ -175,15 +176,16 @@ def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress 
     for hit in limits_of(build):
         raise UnsafeContent(hit.sentence, hint=hit.way_out)
     build.destination.check_access()
-    image = push(
-        build.plan,
-        build.source,
-        build.destination,
-        tags=lambda digest: _tags(build.request.destination, digest),
-        allow_pickle=build.request.allow_pickle,
-        concurrency=concurrency,
-        progress=progress,
-    )
+    with closing(build.source):
+        image = push(
+            build.plan,
+            build.source,
+            build.destination,
+            tags=lambda digest: _tags(build.request.destination, digest),
+            allow_pickle=build.request.allow_pickle,
+            concurrency=concurrency,
+            progress=progress,
+        )
     if not isinstance(build.source, ImageSource):
         return image
     return replace(image, referrers=_bring_referrers(build.source, build.destination, image))

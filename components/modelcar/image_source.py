@@ -142,6 +142,10 @@ class ImageSource:
             yield _blocks(tar, end)
             self._parked[found.layer.digest] = tar
 
+    def close(self) -> None:
+        """Close the layers that were kept for their next file; see `modelcar.snapshot.Source`."""
+        self._parked.clear()
+
     def _raise_faults(self, found: dict[str, tuple[Member, _Found]]) -> list[LeftOut]:
         """Raise for the first entry that is no file, unless the patterns leave it out; returns those."""
         ignored = []

@@ -96,3 +96,10 @@ class Source(Protocol):
             SourceError: The connection failed or ended early (retryable), the file is gone or changed (not retryable).
         """
         ...
+
+    def close(self) -> None:
+        """Let go of what is read ahead or kept open for later; whoever has read all that he wants, or failed, calls it.
+
+        Files can still be opened. May be called again, and while files are read.
+        """
+        ...

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from image_checks import UnpackedImage
 from model_files import Files, shard
+from modelcar.build import Build, BuildRequest, execute
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.layout import Layout
 from modelcar.errors import ContentMismatch, DistributionError, SourceError, UnsafeContent
@@ -21,7 +23,7 @@ from modelcar.mover import Mover
 from modelcar.plan import PlatformBase, make_plan
 from modelcar.progress import Silence
 from modelcar.push import PushedImage
-from modelcar.reference import Digest, Platform
+from modelcar.reference import Digest, LayoutReference, Platform
 from modelcar.sources.content import ModelCheck
 from registry_service import Running
 from wsgi_faults import Fault
@@ -219,6 +221,19 @@ def test_the_first_failure_stops_the_other_layers_and_is_the_one_that_is_told(ru
     assert source.bytes_read < 2 * MIB
     assert running.sessions_left == 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("layer")]
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_the_source_is_closed_whether_it_was_read_to_its_end_or_not(tmp_path: Path, breaks: bool) -> None:
+    source, destination = Files(model()), Layout(tmp_path / "layout")
+    if breaks:
+        source.break_off("config.json", 0, SourceError("config.json is gone"))
+    platforms = [PlatformBase(AMD64, None)]
+    plan = make_plan(source.snapshot(), destination, platforms=platforms, previous=[])
+    request = BuildRequest("", LayoutReference(tmp_path / "layout", "v1"), None, (AMD64,))
+    with pytest.raises(SourceError, match="is gone") if breaks else nullcontext():
+        execute(Build(request, source, destination, plan))
+    assert source.closed == 1
 
 
 def test_a_keyboard_interrupt_stops_all_layers(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

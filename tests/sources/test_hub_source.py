@@ -125,6 +125,19 @@ def test_the_revision_stays_the_one_that_was_resolved(served: Served) -> None:
         assert b"".join(blocks) == b"old"
 
 
+def test_a_source_that_is_closed_fetches_only_what_is_asked_for(served: Served) -> None:
+    served.hub.publish("org/many", {f"{number}.txt": b"x" for number in range(9)})
+    source = open_source("hf://org/many")
+    files = source.snapshot().files
+    source.close()
+    served.recorder.clear()
+    for file in files[:4]:
+        with source.open(file) as blocks:
+            assert b"".join(blocks) == b"x"
+    asked = [one.path.rpartition("/")[2] for one in served.recorder.seen("GET", "/resolve/")]
+    assert asked == [file.path for file in files[:4]]
+
+
 def test_an_address_that_expired_is_asked_for_again(served: Served) -> None:
     served.faults.add(Fault.answer("GET", "^/cdn/", 403))
     source = open_source("hf://org/model@main")

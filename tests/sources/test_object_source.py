@@ -279,3 +279,15 @@ def test_a_virtual_host_is_asked_when_that_is_wanted(store: RunningStore, monkey
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         open_source("s3://models/llama").snapshot()
     assert proxy.asked == ["GET http://models.store.invalid/?list-type=2&prefix=llama%2F"]
+
+
+def test_a_source_that_is_closed_fetches_only_what_is_asked_for(store: RunningStore) -> None:
+    store.put({f"closed/{number}.txt": b"x" for number in range(9)})
+    source = open_source(f"s3://{store.bucket}/closed")
+    files = source.snapshot().files
+    source.close()
+    store.recorder.clear()
+    for file in files[:4]:
+        with source.open(file) as blocks:
+            assert b"".join(blocks) == b"x"
+    assert [one.path.rpartition("/")[2] for one in store.recorder.seen("GET")] == [file.path for file in files[:4]]

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcar.errors import SourceError
+from modelcar.jobs import Cancelled
 from modelcar.snapshot import ModelFile
 from modelcar.sources.ahead import SMALL_BYTES, WINDOW, ReadAhead
 
@@ -136,3 +137,60 @@ def test_large_files_are_passed_over() -> None:
     for file in (FILES[0], large, *FILES[1:4]):
         take(ahead, file)
     assert (reader.here, sorted(reader.ahead)) == (["000", "000-large", "001"], ["002", "003"])
+
+
+class Blocks:
+    """Gives each file two blocks; `hold` is called before the first of some, by the thread that reads it."""
+
+    def __init__(self, held: set[str], hold: Callable[[], object]) -> None:
+        self.started: list[str] = []
+        self.ended: list[str] = []
+        self.threads: set[threading.Thread] = set()
+        self._held, self._hold = held, hold
+
+    @contextmanager
+    def __call__(self, file: ModelFile, _offset: int) -> Iterator[Iterator[bytes]]:
+        self.threads.add(threading.current_thread())
+        self.started.append(file.path)
+        yield self._blocks(file)
+
+    def _blocks(self, file: ModelFile) -> Iterator[bytes]:
+        if file.path in self._held:
+            self._hold()
+        yield b"1"
+        yield b"2"
+        self.ended.append(file.path)
+
+    def join(self) -> None:
+        for thread in self.threads - {threading.current_thread()}:
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_what_waits_is_not_read_after_the_end_and_what_is_on_its_way_stops_at_its_next_block() -> None:
+    under_way, over = threading.Barrier(WINDOW + 1, timeout=30), threading.Event()
+    held = paths(FILES[10 : 10 + WINDOW])
+    reader = Blocks(set(held), lambda: (under_way.wait(), over.wait(30)))
+    ahead = ReadAhead(reader, FILES)
+    for file in FILES[:10]:
+        take(ahead, file)
+    under_way.wait()
+    take(ahead, FILES[50])
+    take(ahead, FILES[51])  # the next one waits for a thread
+    ahead.close()
+    over.set()
+    reader.join()
+    assert sorted(reader.started) == [*paths(FILES[:10]), *held, "050", "051"]
+    assert sorted(reader.ended) == [*paths(FILES[:10]), "050", "051"]
+    ahead.close()
+    assert [take(ahead, file) for file in FILES[52:60]] == [b"12"] * 8
+    assert sorted(reader.started)[-8:] == paths(FILES[52:60])
+
+
+def test_nobody_gets_half_of_a_file_that_was_on_its_way_at_the_end() -> None:
+    ahead = ReadAhead(Blocks({"002"}, lambda: ahead.close()), FILES)
+    taken: list[bytes] = []
+    with suppress(Cancelled):
+        taken += [take(ahead, file) for file in FILES[:2]]
+        taken.append(take(ahead, FILES[2]))
+    assert taken in ([b"12"] * 2, [b"12"] * 3)

@@ -46,6 +46,15 @@ def test_a_new_directory_is_made_with_its_parents(tmp_path: Path) -> None:
     assert downloaded.seconds > 0
 
 
+def test_the_source_is_closed_whether_it_was_read_to_its_end_or_not(tmp_path: Path) -> None:
+    whole, broken = Files(MODEL), Files(MODEL)
+    broken.break_off("config.json", 0, SourceError("config.json is gone"))
+    run(whole, tmp_path / "whole")
+    with pytest.raises(SourceError, match="is gone"):
+        run(broken, tmp_path / "broken")
+    assert (whole.closed, broken.closed) == (1, 1)
+
+
 def test_an_empty_directory_is_taken_also_when_it_is_a_volume(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     run(Files(MODEL), tmp_path)

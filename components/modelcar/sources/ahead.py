@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 
+from modelcar.jobs import Cancelled
 from modelcar.snapshot import ModelFile
 
 Read = Callable[[ModelFile, int], AbstractContextManager[Iterator[bytes]]]
@@ -39,6 +40,7 @@ class ReadAhead:
         self._fetched: dict[int, Future[bytes]] = {}
         self._next, self._window = -1, 0
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(WINDOW, thread_name_prefix="ahead")  # no thread before the first file
 
     def open(self, file: ModelFile, offset: int = 0) -> AbstractContextManager[Iterator[bytes]]:
@@ -46,11 +48,23 @@ class ReadAhead:
 
         Raises:
             PromotionError: What fetching it ahead raised. The next call reads the file anew.
+            Cancelled: `close` was called while the file was fetched.
         """
         content = self._take(file) if offset == 0 else None
         if content is None:
             return self._read(file, offset)
         return nullcontext(iter([content] if content else []))
+
+    def close(self) -> None:
+        """Fetch nothing ahead any more: what waits is dropped, what is on its way ends with the block that it has.
+
+        A program that ends waits for its threads, so without this one that has failed would fetch on first. Files can
+        still be opened; each is read when it is. May be called again.
+        """
+        with self._lock:
+            self._closed.set()
+            self._drop_before(len(self._files))
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, file: ModelFile) -> bytes | None:
         """The content when it was fetched ahead, else None."""
@@ -66,14 +80,25 @@ class ReadAhead:
                 self._window = min(WINDOW, 2 * self._window or 1)
             self._next = max(self._next, place + 1)  # never back: what was taken is not fetched again
             self._drop_before(self._next - WINDOW)
+            if self._closed.is_set():
+                self._window = 0
             for ahead in range(self._next, min(self._next + self._window, len(self._files))):
                 if ahead not in self._fetched:
                     self._fetched[ahead] = self._pool.submit(self._fetch, self._files[ahead])
-        return mine.result() if mine is not None else None
+        try:
+            return mine.result() if mine is not None else None
+        except CancelledError:
+            raise Cancelled from None
 
     def _fetch(self, file: ModelFile) -> bytes:
         with self._read(file, 0) as blocks:
-            return b"".join(blocks)
+            return b"".join(self._unless_closed(blocks))
+
+    def _unless_closed(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            if self._closed.is_set():
+                raise Cancelled
+            yield block
 
     def _drop_before(self, place: int) -> None:
         """Forget what nobody came for."""

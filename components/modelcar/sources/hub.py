@@ -85,6 +85,7 @@ class HubSource:
             found = list(remote.list_files(self._session, commit_hash))
         self._commit_hash = commit_hash
         files, left_out = self._patterns.select(found, self._uri)
+        self._ahead.close()
         self._ahead = ReadAhead(self._read, files)
         largest = max(files, key=lambda file: file.size_bytes)
         if gated:
@@ -99,6 +100,10 @@ class HubSource:
         if self._commit_hash is None:
             self.snapshot()
         return self._ahead.open(file, offset)
+
+    def close(self) -> None:
+        """Fetch nothing ahead any more; see `modelcar.snapshot.Source`."""
+        self._ahead.close()
 
     def _read(self, file: ModelFile, offset: int) -> AbstractContextManager[Iterator[bytes]]:
         return read(self._session, self._file(file, self._remote()), offset)

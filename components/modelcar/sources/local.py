@@ -79,6 +79,9 @@ class LocalSource:
             handle.seek(offset)
             yield _blocks(handle, entry, file.size_bytes - offset)
 
+    def close(self) -> None:
+        """Nothing is read ahead or kept open; see `modelcar.snapshot.Source`."""
+
     def _look(self) -> None:
         """Hold the root against what it may be.
 

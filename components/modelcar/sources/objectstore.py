@@ -75,6 +75,7 @@ class ObjectSource:
             )
         kept, left_out = self._patterns.select(files, str(self._location))
         self._tags = {file.path: self._tag(found[file.path]) for file in kept}
+        self._ahead.close()
         self._ahead = ReadAhead(self._read, kept)
         return ModelSnapshot(str(self._location), None, None, kept, left_out)
 
@@ -83,6 +84,10 @@ class ObjectSource:
         if self._tags is None:
             self.snapshot()
         return self._ahead.open(file, offset)
+
+    def close(self) -> None:
+        """Fetch nothing ahead any more; see `modelcar.snapshot.Source`."""
+        self._ahead.close()
 
     def _list(self) -> dict[str, ObjectMeta]:
         """All objects below the prefix by their paths."""

@@ -18,6 +18,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
@@ -68,7 +69,7 @@ def download(
     concurrency: int = CONCURRENCY,
     progress: Progress | None = None,
 ) -> Downloaded:
-    """Bring a model into a directory, checked while its bytes pass.
+    """Bring a model into a directory, checked while its bytes pass, and close the source.
 
     Memory is bounded by a few blocks for each file under way, not by the files' sizes.
 
@@ -92,7 +93,7 @@ def download(
     root, name = os.fsencode(absolute), str(absolute)
     _check_paths(snapshot)
     room, check = Room(root, name), ModelCheck(snapshot, allow_pickle)
-    with room.errors(), claim(root, name) as state:
+    with closing(source), room.errors(), claim(root, name) as state:
         inventory = take_inventory(root, name, snapshot, state)
         room.check(inventory.needed_bytes, inventory.removed_bytes)
         state.begin()
