@@ -51,7 +51,10 @@ class HitLimit:
 
 
 def find_limits(plan: ImagePlan, host: str) -> tuple[HitLimit, ...]:
-    """The layers of a plan that a registry would refuse; what it has already does not count.
+    """The layers of a plan that a registry would refuse.
+
+    Layers of the model that it is known to have do not count. Those of base images do, and those that only reading
+    would tell from an earlier image's: whether they are there is asked when they move.
 
     Args:
         plan: What would be pushed.
