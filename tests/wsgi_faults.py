@@ -113,8 +113,11 @@ class Fault:
         return cls("cut_answer", method, path, after_body_bytes, nth, times, reset)
 
     def matches(self, environ: WSGIEnvironment) -> bool:
-        """Whether the request is of the kind to count."""
-        if self.longer_than is not None and int(environ.get("CONTENT_LENGTH") or 0) <= self.longer_than:
+        """Whether the request is of the kind to count; not if it states a body that ends before the fault."""
+        stated = environ.get("CONTENT_LENGTH")
+        if self.longer_than is not None and int(stated or 0) <= self.longer_than:
+            return False
+        if self.kind != "cut_answer" and stated and int(stated) < self.after_bytes:
             return False
         return environ["REQUEST_METHOD"] == self.method and bool(re.search(self.path, environ.get("PATH_INFO", "")))
 

@@ -20,6 +20,8 @@ from image_checks import UnpackedImage
 from model_files import Files, shard
 from modelcar.distribution.client import Access, Registry, Timeouts
 from modelcar.distribution.destination import Destination
+from modelcar.distribution.ladder import Ladder
+from modelcar.distribution.registries import find_registry
 from modelcar.distribution.repository import Repository
 from modelcar.errors import DistributionError
 from modelcar.push import PushedImage
@@ -44,6 +46,7 @@ MODEL = {
 }
 DIGEST = "sha256:cd4b465d0e52b6d35ae3086bd9b9ec4e9c365933ba11c6b37a733bd7e40b41c7"
 SMALL = {"config.json": b"{}", "model.safetensors": shard(40_000)}
+ECR = "1.dkr.ecr.eu-central-1.amazonaws.com"
 BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
 
 
@@ -72,14 +75,16 @@ class Front:
 
     Attributes:
         address: Of the proxy.
-        repository: A new one, through the proxy.
+        registry: Through the proxy.
+        repository: A new one there.
         direct: The same one, past it.
     """
 
     def __init__(self, address: str, upstream: str, faults: Faults, recorder: Recorder, timeouts: Timeouts) -> None:
         self.address, self.faults, self.recorder = address, faults, recorder
         name = f"team/model-{uuid.uuid4().hex}"
-        self.repository = Repository(Registry(address, name, Access(timeouts=timeouts)), name)
+        self.registry = Registry(address, name, Access(timeouts=timeouts))
+        self.repository = Repository(self.registry, name)
         self.direct = Repository(Registry(upstream, name, Access(plain_http=True)), name)
 
     def patched(self) -> int:
@@ -244,17 +249,23 @@ def test_a_layer_that_waits_for_its_next_attempt_ends_when_another_one_has_faile
 # What a registry answers, or where it sends its clients.
 
 
-def test_ecr_answers_a_patch_by_201_and_a_range_that_says_nothing(
-    stand_before: StandBefore, push_files: PushFiles, pull: Pull
+@pytest.mark.parametrize(("host", "asked"), [(ECR, 0), ("registry.example.com", 1)])
+def test_a_patch_that_is_answered_by_201_and_a_range_that_says_nothing_begins_anew_after_a_cut(
+    stand_before: StandBefore, push_files: PushFiles, pull: Pull, host: str, asked: int
 ) -> None:
-    def like_ecr(method: str, _path: str, status: int, headers: Headers) -> tuple[int, Headers]:
-        if method != "PATCH" or status != 202:
+    def like_ecr(method: str, path: str, status: int, headers: Headers) -> tuple[int, Headers]:
+        if method not in ("PATCH", "GET") or "/uploads/" not in path or status >= 400:
             return status, headers
-        return 201, [*((name, value) for name, value in headers if name != "Range"), ("Range", "0-0")]
+        answered = 201 if method == "PATCH" else status
+        return answered, [*((name, value) for name, value in headers if name != "Range"), ("Range", "0-0")]
 
-    front = stand_before(change=like_ecr)
+    front = stand_before(Fault.cut_request("PATCH", SESSION, 3 * MIB), change=like_ecr)
+    front.registry.ladder = Ladder(find_registry(host))
     push_files(Files(MODEL), front.repository)
-    assert front.recorder.seen("PATCH")[0].status == 201
+    assert front.faults.fired == 1
+    assert len(front.recorder.seen("GET", SESSION)) == asked
+    assert [request.status for request in front.recorder.seen("PATCH")].count(201) == 2
+    assert sum(request.bytes_received for request in front.recorder.seen("PATCH")) > (3 + 4) * MIB
     assert pull(front.direct, "v1").model == MODEL
 
 

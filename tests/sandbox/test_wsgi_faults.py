@@ -136,3 +136,12 @@ def test_a_cut_is_silent_on_the_servers_side(bench: Bench, capfd: pytest.Capture
             bench.put()
     assert bench.put().status_code == 201
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_fault_waits_for_a_request_that_is_long_enough_to_reach_it(bench: Bench) -> None:
+    bench.faults.add(Fault.cut_request("PUT", "/some/", 1000))
+    assert bench.put(b"y" * 999).status_code == 201
+    assert bench.faults.fired == 0
+    with pytest.raises(requests.ConnectionError):
+        bench.put(b"y" * 1001)
+    assert bench.faults.fired == 1
