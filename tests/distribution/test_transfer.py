@@ -234,6 +234,47 @@ def test_what_reading_raises_after_a_cut_ends_the_upload(running: Running, repos
     assert running.sessions_left == 0
 
 
+# A registry that never gets on.
+
+
+def test_a_blob_that_no_registry_can_end_is_given_up_after_eight_passes(
+    running: Running, repository: Repository
+) -> None:
+    repository._registry.ladder = Ladder(find_registry("1.dkr.ecr.eu-central-1.amazonaws.com"))
+    assert repository.find_manifest("v1") is None
+    running.faults.add(Fault.answer("PUT", SESSION, 504, times=999))
+    blob = Blob()
+    with pytest.raises(DistributionError, match="HTTP 504"):
+        repository.write_stream(blob)
+    assert (blob.passes, running.sessions_left) == (8, 0)
+
+
+def test_a_blob_whose_parts_always_get_lost_is_given_up_after_eight_sessions(
+    running: Running, repository: Repository
+) -> None:
+    assert repository.find_manifest("v1") is None
+    limit(running, 5 * MIB)
+    for nth in range(2, 99, 2):
+        running.faults.add(Fault.answer("PATCH", SESSION, 404, nth=nth))
+    content = bytes(6 * MIB)
+    with pytest.raises(DistributionError, match="lost an upload to team/model"):
+        repository.write_blob(Content(content), Digest.of(content))
+    # One for the refused PUT.
+    assert (len(running.recorder.seen("POST")), running.sessions_left) == (1 + 8, 0)
+
+
+def test_a_registry_that_takes_a_piece_and_then_forgets_it_is_given_up_after_eight_sessions(
+    running: Running, repository: Repository
+) -> None:
+    running.faults.add(Fault.cut_request("PATCH", SESSION, MIB, times=999))
+    for nth in range(2, 99, 2):
+        running.faults.add(Fault.answer("GET", SESSION, 404, nth=nth))
+    blob = RereadableBlob()
+    with pytest.raises(DistributionError, match="lost upload after upload to team/model"):
+        repository.write_stream(blob)
+    assert (blob.passes, running.sessions_left) == (8, 0)
+
+
 # A registry that refuses a way.
 
 

@@ -27,12 +27,15 @@ from modelcar.distribution.upload import (
 )
 from modelcar.errors import ContentMismatch, DistributionError, PromotionError, RegistryAccessDenied
 from modelcar.reference import Digest
-from modelcar.retry import Attempts, retry
+from modelcar.retry import ATTEMPTS, Attempts, retry
 
 log = logging.getLogger(__name__)
 
 _COMMITS = 3
 """How often the last, empty request of an upload is sent before all its bytes are sent again."""
+_SESSIONS = ATTEMPTS
+"""How many sessions of one blob may fail, however far each of them came: each may cost all its bytes."""
+_LOST_HINT = "Look at its log; uploads have to reach one and the same storage, however many servers share the work."
 
 
 class _Upload:
@@ -40,6 +43,7 @@ class _Upload:
 
     Attributes:
         sent: Bytes that the registry has taken.
+        furthest: The most that `sent` came to when an attempt had failed.
         asked: Whether `sent` is what the registry said of an upload that broke off.
         complete: Whether all bytes were taken, so that only the last request is missing.
     """
@@ -47,8 +51,13 @@ class _Upload:
     def __init__(self, session: UploadSession, feed: Feed) -> None:
         self.location, self.least_chunk_bytes = session.location, session.least_chunk_bytes
         self.feed = feed
-        self.sent = 0
+        self.sent = self.furthest = 0
         self.asked = self.complete = False
+
+    def has_got_on(self) -> bool:
+        """Whether the registry has more than after any attempt before; asked once per attempt."""
+        before, self.furthest = self.furthest, max(self.furthest, self.sent)
+        return self.furthest > before
 
 
 class Transfer:
@@ -76,7 +85,7 @@ class Transfer:
         self._ladder: Ladder = registry.ladder
         self._rung = self._ladder.first(known=digest is not None)
         self._refused: set[Rung] = set()
-        self._losses = 0
+        self._losses = self._failed_sessions = 0
         self._upload: _Upload | None = None
 
     def run(self) -> Digest:
@@ -93,12 +102,11 @@ class Transfer:
         attempts = Attempts(self._registry.attempts, wait=self._wait)
         try:
             while True:
-                sent = self._sent
                 try:
                     digest = self._put() if self._rung.way == "put" else self._patch()
                 except DistributionError as error:
                     if not self._climb(error):
-                        self._wait_or_give_up(error, attempts, progress=self._sent > sent)
+                        self._wait_or_give_up(error, attempts)
                 else:
                     if self._refused:
                         self._ladder.remember(self._rung, known=self._digest is not None)
@@ -107,16 +115,26 @@ class Transfer:
             self._give_back()
             raise
 
-    def _wait_or_give_up(self, error: DistributionError, attempts: Attempts, *, progress: bool) -> None:
-        if progress:
-            attempts.succeeded()
+    def _wait_or_give_up(self, error: DistributionError, attempts: Attempts) -> None:
+        """Only a session that goes on is a reason to begin a new count: what was sent to another one is sent again."""
         if not self._may_resume(error):
-            self._give_back()
+            self._fail_session(error)
+        elif self._upload is not None and self._upload.has_got_on():
+            attempts.succeeded()
         attempts.failed(error)
 
-    @property
-    def _sent(self) -> int:
-        return self._upload.sent if self._upload is not None else 0
+    def _fail_session(self, error: DistributionError) -> None:
+        """Give a session back for good.
+
+        Raises:
+            DistributionError: `error`, when too many of them failed.
+        """
+        if self._upload is None:
+            return
+        self._give_back()
+        self._failed_sessions += 1
+        if self._failed_sessions >= _SESSIONS:
+            raise error
 
     def _put(self) -> Digest:
         """One request with all bytes; a stream is read for its digest before."""
@@ -152,7 +170,8 @@ class Transfer:
     def _patch(self) -> Digest:
         """All bytes by one request or by several, then the digest."""
         if self._upload is not None and not self._find_position(self._upload):
-            self._give_back()
+            lost = f"{self._registry.host} lost upload after upload to {self._repository}"
+            self._fail_session(DistributionError(lost, hint=_LOST_HINT))
         upload = self._upload or self._open()
         while upload.sent < upload.feed.size_bytes:
             self._send_next(upload)
