@@ -280,10 +280,24 @@ def test_what_is_not_there_cannot_be_mounted_and_leaves_no_upload_behind(running
     assert [r.status for r in running.recorder.seen("DELETE", "/uploads/")] == [204]
 
 
-@pytest.mark.parametrize("status", [400, 404, 405, 500])
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
 def test_a_registry_that_knows_no_mount_is_no_error(running: Running, status: int) -> None:
     running.faults.add(Fault.answer("POST", "/uploads/", status))
     assert not running.repository().mount(DIGEST, "team/base")
+    assert len(running.recorder.seen("POST")) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_mount_that_cannot_be_done_just_now_is_tried_again(running: Running, status: int) -> None:
+    Repository(running.registry(), "team/base").write_blob(Content(BLOB), DIGEST)
+    running.faults.add(Fault.answer("POST", "/uploads/", status, headers={"Retry-After": "0"}))
+    assert running.repository().mount(DIGEST, "team/base")
+
+
+def test_a_mount_that_is_never_answered_well_is_an_error_and_not_a_copy(running: Running) -> None:
+    running.faults.add(Fault.answer("POST", "/uploads/", 503, headers={"Retry-After": "0"}, times=99))
+    with pytest.raises(DistributionError, match="push to team/model: HTTP 503"):
+        running.repository().mount(DIGEST, "team/base")
 
 
 def test_many_threads_share_one_registry(running: Running) -> None:

@@ -154,11 +154,11 @@ class Repository:
             yield read_part(response, _blocks(response, self.name), self.name)
 
     def mount(self, digest: Digest, origin: str) -> bool:
-        """Take a blob over from the repository `origin` of the same registry; False where that fails."""
+        """Take a blob over from the repository `origin` of the same registry; False where that is not done."""
         return self._retry(lambda: mount_blob(self._registry, self._repository, digest, origin))
 
     def mount_from(self, origin: Repository, digest: Digest) -> bool:
-        """Take a blob over from another repository; False where that is of another registry, or where it fails."""
+        """Take a blob over from another repository; False where that is of another registry, or not done."""
         return origin._registry.host == self._registry.host and self.mount(digest, origin._repository)
 
     def list_referrers(self, subject: Digest) -> tuple[Referrer, ...]:

@@ -5,6 +5,7 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pu
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -20,6 +21,8 @@ from modelcar.distribution.ladder import UploadLost
 from modelcar.errors import DistributionError, RegistryAccessDenied
 from modelcar.reference import Digest
 from modelcar.wire import origin_of
+
+log = logging.getLogger(__name__)
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
@@ -85,15 +88,25 @@ def mount_blob(registry: Registry, repository: str, digest: Digest, origin: str)
 
     Returns:
         Whether it is there now; a registry that cannot or may not do it opens an upload, which is cancelled.
+
+    Raises:
+        DistributionError: Retryable; no answer for the moment. That is no reason to send all bytes instead.
     """
     scope = f"{push_scope(repository)} repository:{origin}:pull"
     query = urlencode({"mount": str(digest), "from": origin})
     try:
         response = registry.request("POST", f"/v2/{repository}/blobs/uploads/?{query}", scope=scope, data=b"")
-    except RegistryAccessDenied:  # a token server that gives all of a scope or nothing
+    except RegistryAccessDenied as denied:  # a token server that gives all of a scope or nothing
+        log.debug("%s is not mounted from %s: %s", digest, origin, denied)
         return False
     if response.status_code == HTTPStatus.ACCEPTED and "Location" in response.headers:
         cancel_upload(registry, repository, _follow(registry, response, response.headers["Location"]))
+        log.debug("%s is not mounted from %s: %s opened an upload instead", digest, origin, registry.host)
+    elif response.status_code != HTTPStatus.CREATED:
+        error = registry.error(response, f"push to {repository}")
+        if error.retryable:
+            raise error
+        log.debug("%s is not mounted from %s: %s", digest, origin, error)
     return response.status_code == HTTPStatus.CREATED
 
 
