@@ -168,3 +168,35 @@ def test_what_is_had_once_more_is_asked_of_the_source_by_its_place_in_the_file()
     begin = 512 + 512 + 1024 + 512  # the directory, a.bin and the header of b.bin
     assert sum(map(len, stream.again(begin + 700, begin + 800))) == 100
     assert source.opened == [("b.bin", 700)]
+
+
+def again_from(source: Files, cancelled: threading.Event | None = None) -> bytes:
+    """Ten bytes of the file from its byte 700 on, once more."""
+    begin = 512 + 512  # the directory and the file's header
+    return b"".join(stream_of(source, cancelled).again(begin + 700, begin + 710))
+
+
+def test_what_is_had_once_more_is_read_on_when_the_source_breaks_off() -> None:
+    content = bytes(range(250)) * 4
+    source = Files({"a.bin": content})
+    source.break_off("a.bin", 700)
+    source.break_off("a.bin", 700)
+    assert again_from(source) == content[700:710]
+    assert source.opened == [("a.bin", 700)] * 3
+
+
+def test_what_cannot_be_had_once_more_is_given_up_for_good_after_eight_attempts() -> None:
+    source = Files({"a.bin": bytes(1000)})
+    for _ in range(9):
+        source.break_off("a.bin", 700)
+    with pytest.raises(SourceError, match=r"a\.bin broke off") as caught:
+        again_from(source)
+    assert (len(source.opened), caught.value.retryable) == (8, False)
+
+
+def test_nothing_is_had_once_more_when_the_pass_is_cancelled() -> None:
+    cancelled, source = threading.Event(), Files({"a.bin": bytes(1000)})
+    source.break_off("a.bin", 700, SourceError("busy", retryable=True, retry_after_s=300))
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        again_from(source, cancelled)

@@ -101,31 +101,47 @@ class FileStream:
         self._check.update(block)
 
     def _read(self) -> Iterator[bytes]:
-        """The rest, up to exactly `size_bytes`; what breaks in between is opened again where it broke off."""
-        attempts, size_bytes = Attempts(wait=wait_unless(self._cancelled)), self._file.size_bytes
-        while True:
-            try:
-                with self._open_file(self._file, self._offset) as blocks:
-                    for block in blocks:
-                        self._stop_if_cancelled()
-                        attempts.succeeded()
-                        self._offset += len(block)
-                        if self._offset > size_bytes:
-                            break
-                        yield block
-            except PromotionError as error:
-                _wait_or_give_up(attempts, error)
-            else:
-                if self._offset == size_bytes:
-                    return
-                raise ContentMismatch(
-                    f"{self._file.path} has {'more than' if self._offset > size_bytes else 'only'} "
-                    f"{min(self._offset, size_bytes)} bytes, but {size_bytes} were published"
-                )
+        """The rest, up to exactly `size_bytes`."""
+        size_bytes = self._file.size_bytes
+        for block in read_on(self._file, self._offset, self._open_file, self._cancelled):
+            self._offset += len(block)
+            if self._offset > size_bytes:
+                break
+            yield block
+        if self._offset != size_bytes:
+            raise ContentMismatch(
+                f"{self._file.path} has {'more than' if self._offset > size_bytes else 'only'} "
+                f"{min(self._offset, size_bytes)} bytes, but {size_bytes} were published"
+            )
 
-    def _stop_if_cancelled(self) -> None:
-        if self._cancelled.is_set():
-            raise Cancelled
+
+def read_on(file: ModelFile, offset: int, open_file: OpenFile, cancelled: threading.Event) -> Iterator[bytes]:
+    """A file's bytes from `offset` on, as the source gives them; what breaks off is opened again where it did.
+
+    Args:
+        file: Which.
+        offset: First byte wanted.
+        open_file: Opens it from an offset on.
+        cancelled: Ends it at the next block, and any wait for the source.
+
+    Raises:
+        Cancelled: The event is set.
+        PromotionError: Of the source, after all attempts; not retryable then.
+    """
+    attempts = Attempts(wait=wait_unless(cancelled))
+    while True:
+        try:
+            with open_file(file, offset) as blocks:
+                for block in blocks:
+                    if cancelled.is_set():
+                        raise Cancelled
+                    attempts.succeeded()
+                    offset += len(block)
+                    yield block
+        except PromotionError as error:
+            _wait_or_give_up(attempts, error)
+        else:
+            return
 
 
 def _wait_or_give_up(attempts: Attempts, error: PromotionError) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from modelcar.image.content import FileCheck, FileContent, FileStream, OpenFile
+from modelcar.image.content import FileCheck, FileContent, FileStream, OpenFile, read_on
 from modelcar.reference import Digest
 from modelcar.snapshot import ModelFile
 
@@ -114,10 +114,11 @@ class LayerStream:
     def again(self, start: int, stop: int) -> Iterator[bytes]:
         """Some of the layer once more, for whoever lost it: from `start` up to `stop`, neither checked nor hashed.
 
-        A pass may be under way; it does not notice.
+        A pass may be under way; it does not notice. What breaks off is read on, as in a pass.
 
         Raises:
-            SourceError: The source cannot be read just now.
+            PromotionError: Of the source, after all attempts; not retryable then.
+            Cancelled: The others are not at work any more.
         """
         end = 0
         for size_bytes, read in self._pieces():
@@ -137,10 +138,9 @@ class LayerStream:
         yield _piece(_TRAILER)
 
     def _reread(self, file: ModelFile, offset: int) -> Iterator[bytes]:
-        with self._open_file(file, offset) as blocks:
-            for block in blocks:
-                self.bytes_read += len(block)
-                yield block
+        for block in read_on(file, offset, self._open_file, self._cancelled):
+            self.bytes_read += len(block)
+            yield block
 
     def _blocks(self, contents: list[FileContent]) -> Iterator[bytes]:
         for path in self.plan.directories:
