@@ -132,14 +132,47 @@ def test_what_got_lost_on_the_way_is_read_once_more_and_nothing_else(running: Ru
 
 
 def test_where_it_cannot_be_read_once_more_everything_is_sent_again(running: Running, repository: Repository) -> None:
-    away, once = RereadableBlob(blocks=24), Blob(blocks=24)
-    away.fails = True
-    running.faults.add(Fault.cut_request("PATCH", SESSION, 2 * MIB))
-    repository.write_stream(away)
+    once = Blob(blocks=24)
     running.faults.add(Fault.cut_request("PATCH", SESSION, 2 * MIB))
     repository.write_stream(once)
-    assert (away.passes, once.passes, running.sessions_left) == (2, 2, 0)
-    assert holds(repository, away)
+    assert (once.passes, running.sessions_left) == (2, 0)
+    assert holds(repository, once)
+
+
+def test_a_source_that_is_away_when_it_is_read_once_more_ends_the_upload(
+    running: Running, repository: Repository
+) -> None:
+    away = RereadableBlob(blocks=24)
+    away.fails = True
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 2 * MIB))
+    with pytest.raises(SourceError, match="the source is away"):
+        repository.write_stream(away)
+    assert (away.passes, running.sessions_left) == (1, 0)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_registry_that_is_busy_twice_when_an_upload_goes_on_gets_only_the_rest(
+    running: Running, repository: Repository, status: int
+) -> None:
+    assert repository.find_manifest("v1") is None
+    blob = RereadableBlob()
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
+    running.faults.add(Fault.answer("PATCH", SESSION, status, nth=2, times=2, drain=False))
+    repository.write_stream(blob)
+    assert (blob.passes, len(running.recorder.seen("POST"))) == (1, 1)
+    assert holds(repository, blob)
+
+
+def test_a_session_that_does_not_get_on_three_times_is_replaced_by_another(
+    running: Running, repository: Repository
+) -> None:
+    assert repository.find_manifest("v1") is None
+    blob = RereadableBlob()
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 3 * MIB))
+    running.faults.add(Fault.answer("PATCH", SESSION, 503, nth=2, times=3, drain=False))
+    repository.write_stream(blob)
+    assert (blob.passes, len(running.recorder.seen("POST")), running.sessions_left) == (2, 2, 0)
+    assert holds(repository, blob)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +265,33 @@ def test_what_reading_raises_after_a_cut_ends_the_upload(running: Running, repos
     with pytest.raises(SourceError, match="the disk is broken"):
         repository.write_stream(Broken())
     assert running.sessions_left == 0
+
+
+class Refused(Blob):
+    """A blob of another registry, which refuses a part of it."""
+
+    def __init__(self, error: DistributionError) -> None:
+        super().__init__()
+        self.error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number, block in enumerate(super().__iter__()):
+            if number == 4:
+                raise self.error
+            yield block
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("status", [404, 405, 413, 416, 500])
+def test_what_the_origin_refuses_is_no_refusal_of_the_destination(
+    running: Running, repository: Repository, known: bool, status: int
+) -> None:
+    blob = Refused(DistributionError("the origin refused", status=status, retryable=status == 500))
+    repository._registry.ladder.remember(Rung("chunks", MIB), known=False)
+    with pytest.raises(DistributionError) as caught:
+        repository.write_blob(blob, Digest.of(b"x")) if known else repository.write_stream(blob)
+    assert caught.value is blob.error
+    assert (blob.passes, len(running.recorder.seen("POST")), running.sessions_left) == (1, 1, 0)
 
 
 # A registry that never gets on.

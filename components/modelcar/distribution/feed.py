@@ -7,11 +7,11 @@ of it is kept in memory meanwhile, for bytes that are kept cost more than they s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from modelcar.distribution.upload import Blob
-from modelcar.errors import DistributionError, SourceError
+from modelcar.errors import DistributionError, PromotionError
 
 
 @runtime_checkable
@@ -29,12 +29,14 @@ class Feed:
     Attributes:
         size_bytes: Of the blob.
         taken: How many bytes have been read of it.
+        failure: What reading it raised, if it did: the fault of where it is read, whatever the error's class.
     """
 
     def __init__(self, blob: Blob) -> None:
         """Begin a pass; nothing is read yet."""
         self.size_bytes, self.taken = len(blob), 0
-        self._blob, self._blocks = blob, iter(blob)
+        self.failure: PromotionError | None = None
+        self._blob, self._blocks = blob, self._noting(blob)
         self._last = b""
 
     def reaches(self, start: int) -> bool:
@@ -46,7 +48,7 @@ class Feed:
 
         Raises:
             DistributionError: Retryable; what was read before cannot be had once more.
-            PromotionError: What reading the blob raised.
+            PromotionError: What reading the blob raised; `failure` from then on.
         """
         if not self.reaches(start):
             raise DistributionError("the registry asked once more for what it had been sent", retryable=True)
@@ -78,16 +80,35 @@ class Feed:
         if not isinstance(self._blob, Rereadable):  # pragma: no cover - `reaches` has said no
             raise AssertionError(start)
         count = 0
-        try:
-            for block in self._blob.again(start, stop):
-                count += len(block)
-                yield block
-        except SourceError as error:
-            raise DistributionError(
-                f"what got lost on the way cannot be read again: {error}", retryable=True
-            ) from error
+        for block in self._noting(self._blob.again(start, stop)):
+            count += len(block)
+            yield block
         if count != stop - start:
             raise DistributionError("what got lost on the way cannot be read again", retryable=True)
+
+    def whole(self) -> Iterator[bytes]:
+        """All of the blob, in a pass of its own."""
+        return self._noting(self._blob)
+
+    def _noting(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from blocks
+        except PromotionError as error:
+            self.failure = error
+            raise
+
+
+class Whole:
+    """All of a blob as the body of a request, read from its start for each attempt to send it."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def __len__(self) -> int:
+        return self._feed.size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._feed.whole()
 
 
 class Part:

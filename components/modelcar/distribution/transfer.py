@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import cast
 
 from modelcar.distribution.client import Registry
-from modelcar.distribution.feed import Feed, Part, UnstatedPart
+from modelcar.distribution.feed import Feed, Part, UnstatedPart, Whole
 from modelcar.distribution.ladder import Ladder, Rung, UploadLost
 from modelcar.distribution.upload import (
     Blob,
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _COMMITS = 3
 """How often the last, empty request of an upload is sent before all its bytes are sent again."""
+_STALLS = 3
+"""How often in a row a session is gone on with in vain: one cut or one 503 is no reason to send all bytes again."""
 _SESSIONS = ATTEMPTS
 """How many sessions of one blob may fail, however far each of them came: each may cost all its bytes."""
 _LOST_HINT = "Look at its log; uploads have to reach one and the same storage, however many servers share the work."
@@ -45,6 +47,7 @@ class _Upload:
         sent: Bytes that the registry has taken.
         furthest: The most that `sent` came to when an attempt had failed.
         asked: Whether `sent` is what the registry said of an upload that broke off.
+        stalls: How often in a row it said so and had no more than before.
         complete: Whether all bytes were taken, so that only the last request is missing.
     """
 
@@ -53,6 +56,7 @@ class _Upload:
         self.feed = feed
         self.sent = self.furthest = 0
         self.asked = self.complete = False
+        self.stalls = 0
 
     def has_got_on(self) -> bool:
         """Whether the registry has more than after any attempt before; asked once per attempt."""
@@ -105,6 +109,8 @@ class Transfer:
                 try:
                     digest = self._put() if self._rung.way == "put" else self._patch()
                 except DistributionError as error:
+                    if self._is_of_origin(error):
+                        raise
                     if not self._climb(error):
                         self._wait_or_give_up(error, attempts)
                 else:
@@ -114,6 +120,10 @@ class Transfer:
         except PromotionError:
             self._give_back()
             raise
+
+    def _is_of_origin(self, error: DistributionError) -> bool:
+        """Whether it came of reading the blob from another registry: it had its attempts there."""
+        return self._upload is not None and error is self._upload.feed.failure
 
     def _wait_or_give_up(self, error: DistributionError, attempts: Attempts) -> None:
         """Only a session that goes on is a reason to begin a new count: what was sent to another one is sent again."""
@@ -143,8 +153,10 @@ class Transfer:
             return digest
         upload = self._open()
         try:
-            commit_upload(self._registry, self._repository, upload.location, digest, self._blob)
+            commit_upload(self._registry, self._repository, upload.location, digest, Whole(upload.feed))
         except DistributionError as error:
+            if self._is_of_origin(error):
+                raise
             # The bytes that were read had the digest: if the registry has others, some got lost on the way.
             if error.code == "DIGEST_INVALID" and _digest_of(self._blob) == digest:
                 raise self._lost(error, resumed=False) from None
@@ -156,8 +168,12 @@ class Transfer:
         return digest
 
     def _hash(self) -> Digest:
-        for _ in self._blob:
-            pass
+        try:
+            for _ in self._blob:
+                pass
+        except DistributionError as error:  # of where it is read, which had its attempts
+            error.retryable = False
+            raise
         return _known(_digest_of(self._blob))
 
     def _is_there(self, digest: Digest) -> bool:
@@ -187,7 +203,8 @@ class Transfer:
         found = find_progress(self._registry, self._repository, upload.location)
         if found is None or found[1] == 0 or not upload.feed.reaches(found[1]):
             return False
-        if upload.asked and found[1] <= upload.sent:  # it knows where it stands, and does not get on from there
+        upload.stalls = upload.stalls + 1 if upload.asked and found[1] <= upload.sent else 0
+        if upload.stalls >= _STALLS:  # it knows where it stands, and does not get on from there
             return False
         upload.location, upload.sent = found
         upload.asked = True
@@ -204,7 +221,7 @@ class Transfer:
         try:
             upload.location = send_part(self._registry, self._repository, upload.location, part, span)
         except DistributionError as error:
-            if start > 0 and _is_unfit(error):
+            if start > 0 and not self._is_of_origin(error) and _is_unfit(error):
                 raise self._lost(error, resumed=upload.asked) from None
             raise
         if upload.feed.taken < stop:  # answered before it had everything
