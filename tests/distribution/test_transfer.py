@@ -465,6 +465,23 @@ def test_uploads_that_get_lost_between_requests_end_in_one_request(running: Runn
     assert holds(repository, blob)
 
 
+def test_uploads_that_get_lost_change_nothing_for_the_next_blob(running: Running, repository: Repository) -> None:
+    running.faults.add(Fault.answer("PUT", r"uploads/[^?]*$", 404, times=6))
+    repository.write_stream(Blob())
+    blob = Blob(blocks=7)
+    repository.write_stream(blob)
+    assert (blob.passes, running.recorder.seen("PATCH")[-1].bytes_received) == (1, 7 * MIB)
+
+
+def test_a_stream_that_is_put_again_is_not_hashed_again(running: Running, repository: Repository) -> None:
+    assert repository.find_manifest("v1") is None
+    repository._registry.ladder.remember(Rung("put"), known=False)
+    running.faults.add(Fault.answer("PUT", SESSION, 503, times=2))
+    blob = Blob()
+    repository.write_stream(blob)
+    assert (blob.passes, running.sessions_left, holds(repository, blob)) == (1 + 3, 0, True)
+
+
 def test_a_read_only_registry_is_told_at_once_and_nothing_is_read(running: Running, repository: Repository) -> None:
     running.faults.add(Fault.answer("POST", "/uploads/", 405, body=b'{"errors":[{"code":"UNSUPPORTED"}]}'))
     blob = Blob()

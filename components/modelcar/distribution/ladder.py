@@ -84,7 +84,7 @@ class Ladder:
         Returns:
             None when the fault is not the way's: then it is for the caller to try again, or to give up.
         """
-        refused = error.status in _NO_PATCH or error.code == "UNSUPPORTED"
+        refused = _is_refused(error)
         if isinstance(error, UploadLost) and not refused:
             return Rung("put") if rung.way != "put" and losses >= LOSSES else None
         if error.status in _TOO_LARGE:
@@ -104,3 +104,12 @@ class Ladder:
         below = rung.chunk_bytes or size_bytes
         fitting = [length for length in CHUNK_BYTES if length <= least and length < below]
         return Rung("chunks", fitting[0]) if fitting else None
+
+
+def is_explicit(error: DistributionError) -> bool:
+    """Whether a registry says that it does not take a way; an upload that got lost may be of the moment."""
+    return _is_refused(error) or (error.status in _TOO_LARGE and not isinstance(error, UploadLost))
+
+
+def _is_refused(error: DistributionError) -> bool:
+    return error.status in _NO_PATCH or error.code == "UNSUPPORTED"

@@ -13,7 +13,7 @@ from typing import cast
 
 from modelcar.distribution.client import Registry
 from modelcar.distribution.feed import Feed, Part, UnstatedPart, Whole
-from modelcar.distribution.ladder import Ladder, Rung, UploadLost
+from modelcar.distribution.ladder import Ladder, Rung, UploadLost, is_explicit
 from modelcar.distribution.upload import (
     Blob,
     UploadSession,
@@ -88,7 +88,9 @@ class Transfer:
         self._blob, self._digest = blob, digest
         self._ladder: Ladder = registry.ladder
         self._rung = self._ladder.first(known=digest is not None)
+        self._hashed: Digest | None = None
         self._refused: set[Rung] = set()
+        self._all_explicit = True
         self._losses = self._failed_sessions = 0
         self._upload: _Upload | None = None
 
@@ -114,7 +116,7 @@ class Transfer:
                     if not self._climb(error):
                         self._wait_or_give_up(error, attempts)
                 else:
-                    if self._refused:
+                    if self._refused and self._all_explicit:
                         self._ladder.remember(self._rung, known=self._digest is not None)
                     return digest
         except PromotionError:
@@ -148,9 +150,11 @@ class Transfer:
 
     def _put(self) -> Digest:
         """One request with all bytes; a stream is read for its digest before."""
-        digest = self._digest or self._hash()
-        if self._digest is None and self._is_there(digest):
-            return digest
+        digest = self._digest or self._hashed
+        if digest is None:
+            digest = self._hashed = self._hash()
+            if self._is_there(digest):
+                return digest
         upload = self._open()
         try:
             commit_upload(self._registry, self._repository, upload.location, digest, Whole(upload.feed))
@@ -262,6 +266,7 @@ class Transfer:
         log.warning("%s; sending it otherwise: %s", error, following)
         self._give_back()
         self._refused.add(self._rung)
+        self._all_explicit &= is_explicit(error)
         self._rung, self._losses = following, 0
         return True
 
