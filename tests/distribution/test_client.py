@@ -309,3 +309,16 @@ def test_many_threads_share_one_registry(running: Running) -> None:
     for thread in threads:
         thread.join()
     assert all(repository.read_blob(Digest.of(blob)) == blob for blob in blobs)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 501])
+def test_a_registry_that_deletes_no_manifest_says_so_once(running: Running, status: int) -> None:
+    running.faults.add(Fault.answer("DELETE", "/manifests/", status, times=9))
+    assert not running.repository().remove_manifest(DIGEST, None)
+    assert len(running.recorder.seen("DELETE")) == 1
+
+
+def test_a_manifest_that_cannot_be_deleted_just_now_is_deleted_later(running: Running) -> None:
+    running.faults.add(Fault.answer("DELETE", "/manifests/", 503, headers={"Retry-After": "0"}))
+    assert running.repository().remove_manifest(DIGEST, None)
+    assert len(running.recorder.seen("DELETE")) == 2

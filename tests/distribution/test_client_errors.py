@@ -27,6 +27,8 @@ ERRORS = [
     (416, "RANGE_INVALID", False),
     (429, "TOOMANYREQUESTS", True),
     (500, None, True),
+    (501, "UNSUPPORTED", False),
+    (505, None, False),
     (502, None, True),
     (503, "UNAVAILABLE", True),
 ]

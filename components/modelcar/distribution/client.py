@@ -39,6 +39,8 @@ MAX_ANSWER_BYTES = 1 << 18
 _MOST_MESSAGE = 300
 _LIMIT_HINT = "A proxy before the registry limits what one request may carry; its administrator can allow more."
 _TRANSIENT = frozenset({408, 425, 429})
+_NEVER = frozenset({HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED})
+"""Of the server's own faults, those that say what it cannot do at all."""
 _NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 """Registries that answer under another name than images are called by."""
@@ -203,7 +205,7 @@ class Registry:
             status=status,
             code=code,
             hint=_LIMIT_HINT if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None,
-            retryable=status in _TRANSIENT or status >= 500,
+            retryable=status in _TRANSIENT or (status >= 500 and status not in _NEVER),
             retry_after_s=read_delay(response.headers),
         )
 

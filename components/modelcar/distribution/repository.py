@@ -258,9 +258,12 @@ class Repository:
             response = self._registry.request("DELETE", path, scope=f"{self._scope},delete")
         except RegistryAccessDenied:  # a token server that gives all of a scope or nothing
             return False
-        if response.status_code >= 500 or response.status_code in (408, 429):
-            raise self._registry.error(response, f"delete {self._repository}@{digest}")
-        return response.ok or response.status_code == HTTPStatus.NOT_FOUND
+        if response.ok or response.status_code == HTTPStatus.NOT_FOUND:
+            return True
+        error = self._registry.error(response, f"delete {self._repository}@{digest}")
+        if error.retryable:
+            raise error
+        return False
 
     def _get_manifest(self, path: str, headers: dict[str, str], reference: str) -> tuple[bytes, str] | None:
         """Content and media type."""
