@@ -20,10 +20,12 @@ class ForwardReader(ABC):
     def _next(self) -> bytes:
         """The bytes after what is buffered, which is nothing when this is called; empty at the end."""
 
-    def read_block(self) -> bytes:
-        """The next bytes, as many as come together; empty at the end."""
+    def read_block(self, most_bytes: int | None = None) -> bytes:
+        """The next bytes, as many as come together, but at most `most_bytes`; empty at the end."""
+        if most_bytes == 0:
+            return b""
         self._fill()
-        return self._take(len(self._buffer))
+        return self._take(len(self._buffer) if most_bytes is None else min(most_bytes, len(self._buffer)))
 
     def read(self, size_bytes: int) -> bytes:
         """Exactly so many bytes, fewer only at the end."""

@@ -15,6 +15,7 @@ from modelcar.image.content import FileContent
 from modelcar.image.layer import LayerStream
 from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
 from modelcar.image.packing import SMALL_FILE_BYTES
+from modelcar.image.proof import ProvenLayer
 from modelcar.jobs import Cancelled, run_jobs, wait_unless
 from modelcar.journal import Journal
 from modelcar.plan import ImagePlan, PlannedBaseLayer, PlannedLayer
@@ -122,7 +123,11 @@ class Mover:
             there = self._destination.has_blob(candidate.digest)
             return MovedLayer(candidate, contents, reused=True, bytes_read=0) if there else None
         try:
-            reused = self._have(key, planned.layer.title, origin.blob(candidate, wait=self._wait))
+            blob = origin.blob(candidate, wait=self._wait)
+            reused = self._is_there(blob)
+            if not reused:  # its bytes pass here, so nobody has to be believed
+                proven = ProvenLayer(blob, contents, self._check.file, self._cancelled)
+                self._send(key, planned.layer.title, proven, blob.digest)
         except ImageNotFound as error:
             log.debug("%s is not there any more: %s", planned.layer.title, error)
             return None
@@ -130,10 +135,16 @@ class Mover:
 
     def _have(self, key: int, title: str, blob: StoredBlob) -> bool:
         """Have a blob of another repository at the destination; returns whether no byte of it was sent."""
-        if self._destination.has_blob(blob.digest) or self._mount(blob):
+        if self._is_there(blob):
             return True
-        self._destination.write_blob(_Watched(blob, key, title, self._progress, self._cancelled), blob.digest)
+        self._send(key, title, blob, blob.digest)
         return False
+
+    def _is_there(self, blob: StoredBlob) -> bool:
+        return self._destination.has_blob(blob.digest) or self._mount(blob)
+
+    def _send(self, key: int, title: str, blob: Blob, digest: Digest) -> None:
+        self._destination.write_blob(_Watched(blob, key, title, self._progress, self._cancelled), digest)
 
     def _mount(self, blob: StoredBlob) -> bool:
         registry, _, repository = blob.repository.name.partition("/")

@@ -283,22 +283,26 @@ def test_what_arrived_of_a_layer_before_it_was_cut_is_not_asked_for_again(
     assert asked.status == 206
 
 
-@pytest.mark.parametrize(
-    "change", [lambda layer: b"x" + layer[1:], lambda layer: layer + b"x", lambda layer: layer[:-1]]
-)
+DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "other": (lambda layer: b"x" + layer[1:], "is not what its annotation says: it has another header than that of "),
+    "longer": (lambda layer: layer + b"x", "did not arrive as its manifest says: "),
+    "shorter": (lambda layer: layer[:-1], "did not arrive as its manifest says: "),
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGE))
 def test_a_layer_that_is_damaged_on_its_way_is_never_named(
-    running: Running, elsewhere: Running, model: Path, push: Copy, change: Callable[[bytes], bytes]
+    running: Running, elsewhere: Running, model: Path, push: Copy, damage: str
 ) -> None:
+    change, message = DAMAGE[damage]
     first = push(model, at(elsewhere, "team/model"))
     layer = next(layer for layer in first.layers if layer.files)
     content = read_whole(elsewhere.repository(), layer.digest)
     elsewhere.faults.add(Fault.answer("GET", f"/blobs/{layer.digest}", 200, body=change(content), times=99))
     with pytest.raises(ContentMismatch) as caught:
         push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"))
-    assert str(caught.value) == (
-        f"a layer of image {elsewhere.address}/team/model:1 did not arrive as its manifest says: "
-        f"{layer.digest}, {layer.size_bytes} bytes"
-    )
+    what = "config.json" if damage == "other" else f"{layer.digest}, {layer.size_bytes} bytes"
+    assert str(caught.value) == f"a layer of image {elsewhere.address}/team/model:1 {message}{what}"
     assert running.repository("team/copy").find_manifest("1") is None
     assert not running.repository("team/copy").has_blob(layer.digest)
     assert running.sessions_left == 0

@@ -66,7 +66,7 @@ class StoredBlob:
     def __len__(self) -> int:
         return self._size_bytes
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Generator[bytes, None, None]:
         sha256 = hashlib.sha256()
         with BlobReader(self) as reader:
             while block := reader.read_block():

@@ -25,7 +25,8 @@ ROOT = "models"
 """Where a ModelCar keeps its files, below the image's root."""
 
 _BLOCK = 512
-_TRAILER = bytes(2 * _BLOCK)
+TRAILER = bytes(2 * _BLOCK)
+"""The end of a tar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class LayerPlan:
         """Exact size of the tar, known before the first byte is read."""
         headers = sum(len(directory_header(path)) for path in self.directories)
         entries = sum(len(file_header(f.path, f.size_bytes)) + padded(f.size_bytes) for f in self.files)
-        return headers + entries + len(_TRAILER)
+        return headers + entries + len(TRAILER)
 
     @property
     def title(self) -> str:
@@ -135,7 +136,7 @@ class LayerStream:
             yield _piece(file_header(file.path, file.size_bytes))
             yield file.size_bytes, partial(self._reread, file)
             yield _piece(bytes(padded(file.size_bytes) - file.size_bytes))
-        yield _piece(_TRAILER)
+        yield _piece(TRAILER)
 
     def _reread(self, file: ModelFile, offset: int) -> Iterator[bytes]:
         for block in read_on(file, offset, self._open_file, self._cancelled):
@@ -150,7 +151,7 @@ class LayerStream:
             yield from self._content(file, contents)
             if padding := padded(file.size_bytes) - file.size_bytes:
                 yield bytes(padding)
-        yield _TRAILER
+        yield TRAILER
 
     def _content(self, file: ModelFile, contents: list[FileContent]) -> Iterator[bytes]:
         stream = FileStream(file, self._open_file, self._check_file(file), self._cancelled)
