@@ -192,19 +192,24 @@ def execute(build: Build, *, concurrency: int = CONCURRENCY, progress: Progress 
 
 
 def _bring_referrers(source: ImageSource, destination: Destination, image: PushedImage) -> CopiedReferrers:
-    """Copy what refers to the source image, where the image that was pushed is that very image."""
+    """Copy what refers to the source image, where the image that was pushed is that very image.
+
+    Of an index of which only a platform was pushed, what refers to the index stays behind.
+    """
     pushed, origin = {image.digest, *image.platforms.values()}, source.named.repository
     of_source = list(dict.fromkeys([source.image.manifest.digest, source.named.manifest.digest]))
+    copied: tuple[Digest, ...] = ()
     if isinstance(destination, Repository) and pushed & set(of_source):
         if destination.name == origin.name:
             return CopiedReferrers((), ())
-        return CopiedReferrers(tuple(d for one in sorted(pushed) for d in copy_referrers(origin, destination, one)), ())
+        copied = tuple(d for one in sorted(pushed) for d in copy_referrers(origin, destination, one))
+        of_source = [digest for digest in of_source if digest not in pushed]
     try:
         left = tuple(referrer.digest for one in of_source for referrer in origin.list_referrers(one))
     except DistributionError as error:  # the image is pushed, and needs none of them
         log.warning("whether anything refers to %s cannot be told: %s", source.named.reference, error)
         left = ()
-    return CopiedReferrers((), left)
+    return CopiedReferrers(copied, left)
 
 
 def open_destination(destination: ImageReference | LayoutReference, access: Access) -> Destination:

@@ -46,8 +46,8 @@ class CopiedReferrers:
 
     Attributes:
         copied: Manifests that refer to the image where it is now, directly or to one another.
-        left: Referrers of the source image that stayed behind: the image has another digest, or is in a layout
-            directory, where nothing lists them.
+        left: Referrers of the source that stayed behind: the image has another digest, or is one platform of the index
+            that they refer to, or is in a layout directory, where nothing lists them.
     """
 
     copied: tuple[Digest, ...]

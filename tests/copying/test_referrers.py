@@ -14,8 +14,8 @@ from copying_checks import at, refer
 from modelcar.distribution.referrers import copy_referrers, fallback_tag
 from modelcar.distribution.repository import Repository
 from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound
-from modelcar.push import PushedImage
-from modelcar.reference import Digest, LayoutReference
+from modelcar.push import CopiedReferrers, PushedImage
+from modelcar.reference import Digest, LayoutReference, Platform
 from registry_service import Running
 from wsgi_faults import Fault
 
@@ -129,6 +129,21 @@ def test_on_another_base_the_referrers_stay_behind_and_the_result_says_so(
     assert copy.referrers is not None
     assert (copy.referrers.copied, set(copy.referrers.left)) == ((), {sbom, signature})
     assert running.repository("team/copy").list_referrers(copy.digest) == ()
+
+
+def test_of_an_index_of_which_one_platform_is_copied_the_indexs_own_referrers_stay_behind(
+    running: Running, elsewhere: Running, model: Path, push: Copy
+) -> None:
+    amd64, arm64 = Platform("linux", "amd64"), Platform("linux", "arm64")
+    first = push(model, at(elsewhere, "team/model"), platforms=(amd64, arm64))
+    of_index = refer(elsewhere.repository(), first.digest, SIGNATURE, b"index")
+    of_image = refer(elsewhere.repository(), first.platforms[amd64], SBOM, b"image")
+    copy = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"), platforms=(amd64,))
+    assert copy.digest == first.platforms[amd64]
+    assert copy.referrers == CopiedReferrers((of_image,), (of_index,))
+    both = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/both"), platforms=(amd64, arm64))
+    assert both.referrers is not None
+    assert (set(both.referrers.copied), both.referrers.left) == ({of_image, of_index}, ())
 
 
 def test_a_list_that_is_refused_is_no_reason_to_fail_when_nothing_is_to_be_copied(
