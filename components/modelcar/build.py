@@ -83,10 +83,17 @@ class Build:
     plan: ImagePlan
 
 
-def prepare(request: BuildRequest, access: Access) -> Build:
+def prepare(request: BuildRequest, access: Access, *, will_push: bool = False) -> Build:
     """Resolve the source, look at base image and destination, and plan; no byte of the model moves.
 
-    Layers of an image that is the source and has them as gzip are read, though, for only that tells their files.
+    Layers of an image that is the source and has them as gzip are read, though, for only that tells their files. All
+    that is cheaper is looked at before.
+
+    Args:
+        request: What is to be built.
+        access: How registries are reached.
+        will_push: Whether `execute` follows: what it would find out of the destination is then asked before a source
+            that may have to be read to be listed. The question begins an upload, and gives it back.
 
     Raises:
         InvalidInput: A sibling is in another registry, or there is no base to keep.
@@ -95,16 +102,20 @@ def prepare(request: BuildRequest, access: Access) -> Build:
         UnsafeContent: Files that no image may hold.
     """
     source = _open_source(request, access)
-    snapshot = retry(source.snapshot, attempts=CONTACT_ATTEMPTS)
     destination = open_destination(request.destination, access)
+    platforms = _platforms(request, source, access)
+    elsewhere = _elsewhere(request, source, access) if request.reuse else []
+    if will_push and isinstance(source, ImageSource):
+        destination.check_access()
+    snapshot = retry(source.snapshot, attempts=CONTACT_ATTEMPTS)
     earlier = [*map(str, request.previous), *_friendly_tags(request.destination), journal_tag(snapshot)]
     previous = earlier if request.reuse else []
     plan = make_plan(
         snapshot,
         destination,
-        platforms=_platforms(request, source, access),
+        platforms=platforms,
         previous=previous,
-        elsewhere=_elsewhere(request, source, access) if request.reuse else [],
+        elsewhere=elsewhere,
         max_layer_bytes=request.max_layer_bytes,
     )
     return Build(request, source, destination, plan)
@@ -136,7 +147,7 @@ def _open_source(request: BuildRequest, access: Access) -> Source:
 
 def _elsewhere(request: BuildRequest, source: Source, access: Access) -> list[StoredImage]:
     """Images in other repositories whose layers may be the ones that are wanted."""
-    images = [source.image] if isinstance(source, ImageSource) else []
+    images = [retry(lambda: source.image, attempts=CONTACT_ATTEMPTS)] if isinstance(source, ImageSource) else []
     here = request.destination.registry if isinstance(request.destination, ImageReference) else None
     for sibling in request.siblings:
         if sibling.registry != here:

@@ -103,7 +103,8 @@ def push_command(source: str, destination: str, *, concurrency: int, as_json: bo
     from modelcar.drawing import draw_push
     from modelcar.report import describe_push
 
-    build = prepare(make_request(source, destination, **options), make_access(concurrency, **options))
+    request, access = make_request(source, destination, **options), make_access(concurrency, **options)
+    build = prepare(request, access, will_push=True)
     with show_progress(build.plan.size_bytes, stderr_console()) as progress:
         image = execute(build, concurrency=concurrency, progress=progress)
     _print(describe_push(image), as_json, lambda: draw_push(image))

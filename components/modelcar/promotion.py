@@ -109,7 +109,7 @@ def promote(
         raise Held(describe_hold(spec), hint="Take hold out of the spec.")
     registry = Connection.from_environment(spec.model_registry.url)
     with open_repository(target_of(spec.inference_service)) as repository:
-        manifest, build = survey(spec, repository, registry, access, reuse=reuse, tell=tell)
+        manifest, build = survey(spec, repository, registry, access, reuse=reuse, tell=tell, will_push=True)
         tell(f"pushing {len(build.plan.snapshot.files)} files to {build.destination.name}")
         with show_progress(build.plan.size_bytes) as progress:
             image = execute(build, concurrency=concurrency, progress=progress)
@@ -150,7 +150,14 @@ def plan_promotion(spec: PromotionSpec, *, access: Access, tell: Tell) -> Planne
 
 
 def survey(
-    spec: PromotionSpec, repository: Repository, registry: Connection, access: Access, *, reuse: bool, tell: Tell
+    spec: PromotionSpec,
+    repository: Repository,
+    registry: Connection,
+    access: Access,
+    *,
+    reuse: bool,
+    tell: Tell,
+    will_push: bool = False,
 ) -> tuple[Manifest, Build]:
     """Check what is cheap to check, resolve the model and plan its image.
 
@@ -161,6 +168,7 @@ def survey(
         access: How registries are reached.
         reuse: Whether layers are taken from earlier images.
         tell: Given a line for each step.
+        will_push: See `modelcar.build.prepare`.
 
     Returns:
         The manifest as it is now, and the build that is ready to move bytes.
@@ -174,7 +182,7 @@ def survey(
     repository.check_write_access()
     existing = check(registry, spec.model_registry.registered_model, spec.model_registry.version)
     tell(f"resolving {spec.model.source}")
-    build = prepare(build_request(spec, manifest, reuse=reuse), access)
+    build = prepare(build_request(spec, manifest, reuse=reuse), access, will_push=will_push)
     refuse_other_image(spec, existing, build)
     return manifest, build
 

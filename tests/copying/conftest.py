@@ -127,6 +127,6 @@ def push() -> Copy:
     ) -> PushedImage:
         uri = source if isinstance(source, str) else source.as_uri()
         request = BuildRequest(uri, destination, base_image, **{"platforms": (AMD64,), **more})  # type: ignore[arg-type]
-        return execute(prepare(request, access or Access(plain_http=True)), concurrency=concurrency)
+        return execute(prepare(request, access or Access(plain_http=True), will_push=True), concurrency=concurrency)
 
     return run

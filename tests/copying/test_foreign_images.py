@@ -17,8 +17,17 @@ import pytest
 from copying_checks import at, contents, files_of
 from foreign_images import GZIP, PLAIN, link, make_tar, packed, push_image
 from model_files import shard
+from modelcar.build import BuildRequest, prepare
 from modelcar.distribution.client import Access
-from modelcar.errors import ContentMismatch, DistributionError, PromotionError, SourceNotFound, UnsafeContent
+from modelcar.errors import (
+    ContentMismatch,
+    DistributionError,
+    ImageNotFound,
+    PromotionError,
+    RegistryAccessDenied,
+    SourceNotFound,
+    UnsafeContent,
+)
 from modelcar.image_source import ImageSource
 from modelcar.push import PushedImage
 from modelcar.reference import Digest, Platform
@@ -297,3 +306,32 @@ def test_an_image_by_buildah_is_the_same_model(
     buildah("push", "--tls-verify=false", "modelcar", f"docker://{running.address}/team/foreign:1")
     copy = push(f"oci://{at(running, 'team/foreign')}", at(running, "team/copy"))
     assert copy.digest == push(model, at(running, "team/straight")).digest
+
+
+UNFIT: dict[str, tuple[Fault, dict[str, str]]] = {
+    "the destination": (Fault.answer("POST", "/v2/team/copy/blobs/uploads/", 403, times=99), {}),
+    "the base": (Fault.answer("GET", "/v2/team/none/", 404, times=99), {"base_image": "team/none"}),
+    "a sibling": (Fault.answer("GET", "/v2/team/none/", 404, times=99), {"siblings": "team/none"}),
+}
+
+
+@pytest.mark.parametrize("what", sorted(UNFIT))
+def test_what_stops_a_push_is_found_before_a_gzip_layer_is_read_to_be_listed(
+    running: Running, elsewhere: Running, model: Path, push: Copy, what: str
+) -> None:
+    fault, more = UNFIT[what]
+    push_image(elsewhere.repository("team/foreign"), "1", layers_of(model, GZIP, tarfile.GNU_FORMAT))
+    running.faults.add(fault)
+    base = at(running, more["base_image"]) if "base_image" in more else None
+    siblings = (at(running, more["siblings"]),) if "siblings" in more else ()
+    elsewhere.recorder.clear()
+    with pytest.raises((RegistryAccessDenied, ImageNotFound)):
+        push(f"oci://{at(elsewhere, 'team/foreign')}", at(running, "team/copy"), base, siblings=siblings)
+    assert elsewhere.recorder.seen("GET", "/blobs/") == []
+
+
+def test_a_plan_begins_no_upload(running: Running, elsewhere: Running, model: Path) -> None:
+    push_image(elsewhere.repository("team/foreign"), "1", layers_of(model, GZIP, tarfile.GNU_FORMAT))
+    source, to = f"oci://{at(elsewhere, 'team/foreign')}", at(running, "team/copy")
+    prepare(BuildRequest(source, to, None, (Platform("linux", "amd64"),)), Access())
+    assert running.recorder.seen("POST") == []

@@ -71,7 +71,7 @@ def build_and_push(
         max_layer_bytes=wanted.max_layer_bytes,
         previous=serving_digest(wanted.repository, serving),
     )
-    build = prepare(request, make_access(CONCURRENCY + 4))
+    build = prepare(request, make_access(CONCURRENCY + 4), will_push=True)
     say(f"pushing {len(build.plan.snapshot.files)} files to {build.destination.name}")
     image = execute(build, progress=LineProgress(build.plan.size_bytes, say))
     say(
