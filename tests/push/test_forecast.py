@@ -217,6 +217,16 @@ def test_why_it_cannot_be_told_whether_it_fits(
     assert (forecast.fit, forecast.no_fit) == (None, reason)
 
 
+def test_what_was_assumed_of_windows_is_told(tmp_path: Path) -> None:
+    config = {**CONFIG, "model_type": "gemma2", "sliding_window": 32}
+    planned = to_layout(tmp_path, Files(MODEL | {"config.json": json.dumps(config).encode()}))
+    forecast, out = make_forecast(planned, serving=Serving([SERVICE % 1], gpu_memory_bytes=1 << 30)), io.StringIO()
+    draw_plan(planned, forecast, Console(file=out, width=200))
+    remark = "config.json does not say which layers have the window of 32 tokens, so all are taken to cache every token"
+    assert f"Assumed: {remark}.\n" in out.getvalue()
+    assert describe_plan(planned, forecast)["serving"]["remark"] == remark
+
+
 def test_a_manifest_without_the_service_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestShapeError):
         make_forecast(to_layout(tmp_path, Files(MODEL)), serving=Serving(["kind: Pod"]))
