@@ -218,6 +218,29 @@ def test_nothing_is_named_and_one_sentence_is_told_of(
     assert len(front.recorder.requests) < 250
 
 
+@pytest.mark.parametrize("parts_get_lost", [True, False])
+def test_a_layer_whose_digest_is_known_comes_in_parts_or_ends_the_push_when_they_land_on_different_nodes(
+    stand_before: StandBefore, push_files: PushFiles, pull: Pull, parts_get_lost: bool
+) -> None:
+    front = stand_before()
+    push_files(Files(MODEL), front.repository)
+    for method in ("PUT", "PATCH"):
+        front.faults.add(Fault.answer(method, SESSION, 413, times=9999, longer_than=3 * MIB, drain=False))
+    if parts_get_lost:
+        unknown = code("BLOB_UPLOAD_UNKNOWN")
+        for nth in range(2, 200, 2):
+            front.faults.add(Fault.answer("PATCH", SESSION, 404, body=unknown, nth=nth, longer_than=MIB - 1))
+    changed = MODEL | {"model.safetensors": shard(4 * MIB + 1, seed=1)}  # hashed first, for it may be what is there
+    if parts_get_lost:
+        with pytest.raises(DistributionError, match="lost an upload to team/model-") as caught:
+            push_files(Files(changed, published=False), front.repository)
+        assert "\n" not in str(caught.value)
+    else:
+        push_files(Files(changed, published=False), front.repository)
+    assert pull(front.direct, "v1").model == (MODEL if parts_get_lost else changed)
+    assert len(front.recorder.requests) < 250
+
+
 @pytest.mark.parametrize("code_name", ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"])
 def test_a_blob_that_went_away_before_the_manifest_is_sent_again_by_the_next_push(
     stand_before: StandBefore, push_files: PushFiles, pull: Pull, code_name: str
