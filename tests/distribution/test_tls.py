@@ -24,6 +24,8 @@ from modelcar.errors import DistributionError, InvalidInput
 from modelcar.reference import Digest
 from modelcar_sandbox.oci_registry import create_app
 from modelcar_sandbox.service import Service
+from registry_service import Running, serve
+from wsgi_faults import Fault, Faults
 
 DIGEST = Digest.of(b"blob")
 NOT_LOOPBACK = "0.0.0.0"  # noqa: S104 - Linux connects it to this machine, and no list of loopback addresses has it
@@ -73,9 +75,9 @@ class Authority:
 
 
 @contextmanager
-def tls_registry(directory: Path, authority: Authority, host: str = "127.0.0.1") -> Iterator[str]:
+def tls_registry(directory: Path, authority: Authority, host: str = "127.0.0.1", *faults: Fault) -> Iterator[str]:
     certificate, key = authority.issue(host)
-    server = Server(("127.0.0.1", 0), create_app(directory / "registry"), numthreads=4)
+    server = Server(("127.0.0.1", 0), Faults(create_app(directory / "registry"), *faults), numthreads=4)
     server.ssl_adapter = BuiltinSSLAdapter(str(certificate), str(key))
     # Handshakes that fail are what is tested here.
     server.error_log = lambda *_args, **_kwargs: None  # type: ignore[method-assign]
@@ -250,3 +252,48 @@ def test_certificates_and_names_are_checked_and_old_tls_is_not_spoken() -> None:
     context: ssl.SSLContext = adapter.poolmanager.connection_pool_kw["ssl_context"]  # type: ignore[attr-defined]
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Running]:
+    """Where a registry keeps its blobs: another host, without TLS."""
+    with serve(tmp_path / "storage") as running:
+        running.repository().write_blob(Content(b"blob"), DIGEST)
+        running.recorder.clear()
+        yield running
+
+
+def plain(storage: Running, host: str, path: str) -> dict[str, str]:
+    return {"Location": f"http://{storage.address.replace('127.0.0.1', host)}/v2/team/model/blobs/{path}"}
+
+
+def test_no_upload_goes_from_tls_to_plain_http_elsewhere(
+    tmp_path: Path, authority: Authority, storage: Running
+) -> None:
+    fault = Fault.answer("POST", "/uploads/", 202, headers=plain(storage, NOT_LOOPBACK, "uploads/1"))
+    with tls_registry(tmp_path, authority, "127.0.0.1", fault) as host, pytest.raises(DistributionError) as caught:
+        Repository(registry_of(host, authority.file), "team/model").write_blob(Content(b"blob"), DIGEST)
+    assert str(caught.value) == f"{host} speaks TLS and leads to {NOT_LOOPBACK} by plain HTTP"
+    assert "--plain-http says that this is meant" in (caught.value.hint or "")
+    assert (caught.value.retryable, storage.recorder.requests) == (False, [])
+
+
+def test_no_blob_is_fetched_from_tls_by_plain_http_elsewhere(
+    tmp_path: Path, authority: Authority, storage: Running
+) -> None:
+    fault = Fault.answer("GET", "/blobs/sha256", 307, headers=plain(storage, NOT_LOOPBACK, str(DIGEST)))
+    with tls_registry(tmp_path, authority, "127.0.0.1", fault) as host, pytest.raises(DistributionError) as caught:
+        Repository(registry_of(host, authority.file), "team/model").read_blob(DIGEST)
+    assert str(caught.value) == f"{host} speaks TLS and leads to {NOT_LOOPBACK} by plain HTTP"
+    assert storage.recorder.requests == []
+
+
+@pytest.mark.parametrize(("elsewhere", "plain_http"), [("127.0.0.1", False), (NOT_LOOPBACK, True)])
+def test_plain_http_elsewhere_is_followed_where_it_is_meant_or_on_loopback(
+    tmp_path: Path, authority: Authority, storage: Running, elsewhere: str, plain_http: bool
+) -> None:
+    fault = Fault.answer("GET", "/blobs/sha256", 307, headers=plain(storage, elsewhere, str(DIGEST)))
+    with tls_registry(tmp_path, authority, "127.0.0.1", fault) as host:
+        registry = registry_of(host, authority.file, plain_http=plain_http)
+        assert Repository(registry, "team/model").read_blob(DIGEST) == b"blob"
+    assert [request.path for request in storage.recorder.requests] == [f"/v2/team/model/blobs/{DIGEST}"]

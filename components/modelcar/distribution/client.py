@@ -111,7 +111,9 @@ class Registry:
         self.ladder = Ladder(profile)
         service_ca = access.pod / "service-ca.crt"
         also = [service_ca] if profile.takes_pod_token and service_ca.is_file() else []
-        self._session = new_session(access.ca_file, access.connections, also=also)
+        self._session = new_session(access.ca_file, access.connections, also=also, check=self._resolve)
+        self._plain_http = access.plain_http
+        self._base = f"https://{_HOSTS.get(host, host)}/"
         self._base = self._find_base(access)
         self._admitted = self._has_answered = False
         self._authorizer = Authorizer(
@@ -149,7 +151,8 @@ class Registry:
 
         Raises:
             RegistryAccessDenied: The token server refuses the credentials.
-            DistributionError: No answer (retryable unless TLS is at fault).
+            DistributionError: No answer (retryable unless TLS is at fault); or a registry that speaks TLS leads to
+                another host without it, which is neither on loopback nor meant by `plain_http`.
         """
         url, ours = self._resolve(path)
         for attempt in (1, 2):
@@ -249,9 +252,19 @@ class Registry:
         # Behind a proxy that ends TLS, registries often take themselves for plain HTTP and say so in `Location`.
         usual = (PORTS[own_scheme], PORTS.get(scheme)) == (own_port, port)
         if scheme not in PORTS or host != own_host or not (usual or port == own_port):
+            self._check_plain(scheme, host or "")
             return url, False
         base = urlsplit(self._base)
         return urlsplit(url)._replace(scheme=base.scheme, netloc=base.netloc).geturl(), True
+
+    def _check_plain(self, scheme: str, host: str) -> None:
+        """Weights, and signed addresses, do not lose TLS because somebody on the other side thought so."""
+        if scheme != "http" or self._plain_http or is_loopback(host) or self._base.startswith("http://"):
+            return
+        raise DistributionError(
+            f"{self.host} speaks TLS and leads to {host} by plain HTTP",
+            hint="Its storage or a proxy before it gives that address; --plain-http says that this is meant.",
+        )
 
     def _find_base(self, access: Access) -> str:
         host = _HOSTS.get(self.host, self.host)

@@ -9,7 +9,7 @@ import http.cookiejar
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,21 @@ _OTHER_NAME = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of openssl/x509_vfy.h."""
 
 
-def new_session(ca_file: Path | None, connections: int, *, also: Sequence[Path] = ()) -> requests.Session:
+def new_session(
+    ca_file: Path | None, connections: int, *, also: Sequence[Path] = (), check: Callable[[str], object]
+) -> requests.Session:
     """A session without cookies and passwords of its own.
 
     Args:
         ca_file: PEM certificates, trusted beside the system's.
         connections: How many may be open at once to one host.
         also: More of them.
+        check: Called with where a redirect leads before it is followed; raises to refuse it.
 
     Raises:
         InvalidInput: The CA file, or one that the environment names, cannot be read.
     """
-    session = _Session()
+    session = _Session(check)
     # No .netrc passwords and no cookies: Harbor answers requests with cookies with CSRF checks.
     session.trust_env = False
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -105,9 +108,14 @@ def is_unknown_host(error: Exception) -> bool:
 
 
 class _Session(requests.Session):
-    """Looks for proxies again where it is sent elsewhere: another host may have another, or none."""
+    """Where it is sent elsewhere, asks whether it may go, and looks for proxies again, which may be others."""
+
+    def __init__(self, check: Callable[[str], object]) -> None:
+        super().__init__()
+        self._check = check
 
     def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> Any:  # noqa: ARG002 - its
+        self._check(prepared_request.url or "")
         return find_proxies(prepared_request.url or "")
 
 
