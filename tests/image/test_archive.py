@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -86,6 +88,57 @@ def test_links_devices_pipes_and_sparse_files_are_named() -> None:
     sparse = tarfile.TarInfo("models/sparse")
     sparse.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
     assert next(walk(Blocks(sparse.tobuf(tarfile.PAX_FORMAT)), "the layer")).kind == "a sparse file"
+
+
+@pytest.mark.parametrize("pieces", [4, 5, 25, 26, 60])
+def test_what_stands_behind_a_sparse_file_is_listed(tmp_path: Path, pieces: int) -> None:
+    with (tmp_path / "sparse").open("wb") as sparse_file:
+        for number in range(pieces):
+            sparse_file.seek(number * 65536)
+            sparse_file.write(b"x" * 4096)
+    (tmp_path / "last").write_bytes(b"last")
+    tar = ["tar", "--create", "--format=gnu", "--sparse", "--hole-detection=raw", "sparse", "last"]
+    written = subprocess.run(tar, cwd=tmp_path, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(written)) as archive:
+        last = archive.getmember("last").offset_data
+    sparse = Member("sparse", "a sparse file", last - 512 - 4096 * pieces, 4096 * pieces)
+    assert listed(written) == [sparse, Member("last", FILE, last, 4)]
+
+
+def test_a_sparse_file_whose_pieces_have_no_end_is_told() -> None:
+    info = tarfile.TarInfo("sparse")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[482] = 1
+    header[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(header))[0]  # type: ignore[attr-defined]
+    with pytest.raises(DistributionError, match=r"^the layer is a damaged tar$"):
+        listed(bytes(header) + (bytes(504) + b"\1" + bytes(7)) * 3)
+
+
+def records(*sizes_bytes: int, kind: bytes = tarfile.XHDTYPE) -> bytes:
+    """A header of PAX records with values of these sizes, as far as they have keys of their own."""
+    info = tarfile.TarInfo("records")
+    content = b""
+    for number, size_bytes in enumerate(sizes_bytes):
+        rest = b" key%06d=" % number + b"x" * size_bytes + b"\n"
+        length = next(n for n in range(len(rest), len(rest) + 9) if n == len(rest) + len(str(n)))
+        content += str(length).encode() + rest
+    info.type, info.size = kind, len(content)
+    return info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def test_records_of_at_most_64_kib_are_read() -> None:
+    one_file = tarfile.TarInfo("models/a").tobuf(tarfile.GNU_FORMAT)
+    most = 64 * 1024 - 17
+    assert [member.name for member in listed(records(most) + one_file)] == ["models/a"]
+    assert [member.name for member in listed(records(*[0] * 4000) + one_file)] == ["models/a"]
+    with pytest.raises(DistributionError, match=r"^the layer is a damaged tar$"):
+        listed(records(most + 1) + one_file)
+
+
+def test_records_for_all_files_are_bounded_together() -> None:
+    with pytest.raises(DistributionError, match=r"^the layer is a damaged tar$"):
+        listed(records(0, 0, 30_000, kind=tarfile.XGLTYPE) + records(20_000, 20_000, kind=tarfile.XGLTYPE))
 
 
 def test_records_for_all_files_count_until_a_file_has_its_own() -> None:

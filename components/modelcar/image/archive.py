@@ -20,8 +20,12 @@ from modelcar.image.layer import padded
 
 _BLOCK = 512
 _NUMBER = re.compile("[0-9]{1,18}")
-_MAX_EXTENSION_BYTES = 1 << 20
-"""Of a long name or of PAX records, which are held in memory."""
+_MAX_EXTENSION_BYTES = 1 << 16
+"""Of a long name or of PAX records, which are held in memory, and of the global ones in all."""
+_LONGEST_LENGTH = 19
+"""Of a PAX record's length and the space behind it."""
+_IS_EXTENDED, _IS_EXTENDED_FURTHER = 482, 504
+"""Where a header, and a block that extends it, says that another block with pieces of a sparse file follows."""
 
 FILE, DIRECTORY = "a file", "a directory"
 _KINDS: Mapping[bytes, str] = {
@@ -92,12 +96,14 @@ def walk(tar: Tar, what: str) -> Iterator[Member]:
         if info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
             own |= _records(_extension(tar, info, what), what)
         elif info.type == tarfile.XGLTYPE:
-            shared |= _records(_extension(tar, info, what), what)
+            shared = _bounded({**shared, **_records(_extension(tar, info, what), what)}, what)
         elif info.type == tarfile.GNUTYPE_LONGNAME:
             own["path"] = _text(_extension(tar, info, what).split(b"\0", 1)[0])
         elif info.type == tarfile.GNUTYPE_LONGLINK:
             _extension(tar, info, what)
         else:
+            if info.type == tarfile.GNUTYPE_SPARSE:
+                _skip_pieces(tar, header, what)
             member = _member(info, {**shared, **own}, tar.position, what)
             own = {}
             yield member
@@ -134,17 +140,33 @@ def _extension(tar: Tar, info: tarfile.TarInfo, what: str) -> bytes:
     return content[: info.size]
 
 
+def _skip_pieces(tar: Tar, header: bytes, what: str) -> None:
+    """Pass the blocks that say where the pieces of a sparse file belong; its content begins behind them."""
+    follows = header[_IS_EXTENDED]
+    while follows:
+        block = tar.read(_BLOCK)
+        if len(block) < _BLOCK:
+            raise _damaged(what)
+        follows = block[_IS_EXTENDED_FURTHER]
+
+
 def _records(content: bytes, what: str) -> dict[str, str]:
     """PAX records: their own length in decimal, a space, `key=value`, a newline."""
-    records = {}
-    while content.rstrip(b"\0"):
-        length, _, _ = content.partition(b" ")
-        size = int(length) if _NUMBER.fullmatch(_text(length)) else 0
-        key, equals, value = content[len(length) + 1 : size - 1].partition(b"=")
-        if size > len(content) or not equals or content[size - 1 : size] != b"\n":
+    records, start, stop = {}, 0, len(content.rstrip(b"\0"))
+    while start < stop:
+        length = content[start : content.find(b" ", start, start + _LONGEST_LENGTH)]
+        end = start + (int(length) if _NUMBER.fullmatch(_text(length)) else 0)
+        key, equals, value = content[start + len(length) + 1 : end - 1].partition(b"=")
+        if end > len(content) or not equals or content[end - 1 : end] != b"\n":
             raise _damaged(what)
         records[_text(key)] = _text(value)
-        content = content[size:]
+        start = end
+    return records
+
+
+def _bounded(records: dict[str, str], what: str) -> dict[str, str]:
+    if sum(len(key) + len(value) for key, value in records.items()) > _MAX_EXTENSION_BYTES:
+        raise _damaged(what)
     return records
 
 
