@@ -11,8 +11,9 @@ import pytest
 
 from base_images import OCI, descriptor, push_base
 from copying_checks import at, refer
-from modelcar.distribution.referrers import copy_referrers, fallback_tag
+from modelcar.distribution.referrers import INDEX_TYPE, copy_referrers, fallback_tag
 from modelcar.distribution.repository import Repository
+from modelcar.distribution.upload import Content
 from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound
 from modelcar.push import CopiedReferrers, PushedImage
 from modelcar.reference import Digest, LayoutReference, Platform
@@ -22,6 +23,7 @@ from wsgi_faults import Fault
 Copy = Callable[..., PushedImage]
 SBOM, SIGNATURE = "application/spdx+json", "application/vnd.dev.sigstore.bundle.v0.3+json"
 MANIFEST = f"{OCI}manifest.v1+json"
+BELOW_ZERO = json.dumps({"manifests": [{**descriptor(MANIFEST, b"1"), "size": -1}]})
 
 
 def chain(repository: Repository, subject: Digest) -> list[Digest]:
@@ -76,11 +78,77 @@ def test_a_list_without_end_is_told(running: Running) -> None:
         running.repository().list_referrers(Digest("1" * 64))
 
 
-@pytest.mark.parametrize("body", ["7", "[]", '{"manifests":7}', '{"manifests":[{}]}', '{"manifests":[{"digest":7}]}'])
+@pytest.mark.parametrize(
+    "body", ["7", "[]", '{"manifests":7}', '{"manifests":[{}]}', '{"manifests":[{"digest":7}]}', BELOW_ZERO]
+)
 def test_a_list_that_makes_no_sense_is_told(running: Running, body: str) -> None:
     running.faults.add(Fault.answer("GET", "/referrers/", 200, body=body.encode()))
     with pytest.raises(DistributionError, match=r"team/model has a list of referrers that makes no sense$"):
         running.repository().list_referrers(Digest("1" * 64))
+
+
+@pytest.mark.parametrize(
+    ("entries", "annotation", "pages"), [(5_001, "", 2), (20, "x" * 180_000, 5)], ids=["entries", "bytes"]
+)
+def test_a_list_that_is_too_much_to_hold_is_not_read_to_its_end(
+    running: Running, entries: int, annotation: str, pages: int
+) -> None:
+    one = {**descriptor(MANIFEST, b"1"), "annotations": {"text": annotation}}
+    page = json.dumps({"manifests": [one] * entries}).encode()
+    headers = {"Link": '</v2/team/model/referrers/x>; rel="next"'}
+    running.faults.add(Fault.answer("GET", "/referrers/", 200, headers=headers, body=page, times=99))
+    with pytest.raises(DistributionError, match=r"team/model lists more referrers than are taken$"):
+        running.repository().list_referrers(Digest("1" * 64))
+    assert len(running.recorder.seen("GET", "/referrers/")) == pages
+
+
+def index_of(repository: Repository, levels: int) -> bytes:
+    """An index in an index, and so on."""
+    content = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []}).encode()
+    for _ in range(levels):
+        repository.write_manifest(content, INDEX_TYPE, [])
+        inner = [descriptor(INDEX_TYPE, content)]
+        content = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": inner}).encode()
+    return content
+
+
+def refer_by_index(repository: Repository, subject: Digest, levels: int) -> Digest:
+    """A referrer that is an index, with so many more in one another below it."""
+    document = json.loads(index_of(repository, levels))
+    document["subject"] = {**descriptor(MANIFEST, b"{}"), "digest": str(subject)}
+    content = json.dumps(document).encode()
+    repository.write_referrer(content, INDEX_TYPE)
+    return Digest.of(content)
+
+
+def test_a_referrer_of_indexes_in_one_another_is_copied_whole(running: Running, elsewhere: Running) -> None:
+    subject = Digest("1" * 64)
+    digest = refer_by_index(elsewhere.repository(), subject, 8)
+    assert copy_referrers(elsewhere.repository(), running.repository(), subject) == (digest,)
+    assert [referrer.digest for referrer in running.repository().list_referrers(subject)] == [digest]
+
+
+def test_indexes_in_one_another_have_a_bound(running: Running, elsewhere: Running) -> None:
+    subject = Digest("1" * 64)
+    refer_by_index(elsewhere.repository(), subject, 9)
+    with pytest.raises(DistributionError, match=r"team/model has more than 8 indexes in one another$"):
+        copy_referrers(elsewhere.repository(), running.repository(), subject)
+    assert running.repository().list_referrers(subject) == ()
+
+
+@pytest.mark.parametrize("size", [-1, "4", True, 4.0, None])
+def test_a_referrer_whose_parts_have_no_size_is_told(running: Running, elsewhere: Running, size: object) -> None:
+    origin, subject = elsewhere.repository(), Digest("1" * 64)
+    origin.write_blob(Content(b"text"), Digest.of(b"text"))
+    layer = {**descriptor(SBOM, b"text"), "size": size}
+    of = {"mediaType": MANIFEST, "digest": str(subject), "size": 2}
+    content = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [layer], "subject": of}).encode()
+    listed = json.dumps({"manifests": [descriptor(MANIFEST, content)]}).encode()
+    elsewhere.faults.add(Fault.answer("GET", f"/referrers/{subject}", 200, body=listed))
+    answer = {"Content-Type": MANIFEST}
+    elsewhere.faults.add(Fault.answer("GET", f"/manifests/{Digest.of(content)}", 200, headers=answer, body=content))
+    with pytest.raises(DistributionError, match=r"team/model has a manifest sha256:[0-9a-f]{64} that makes no sense$"):
+        copy_referrers(origin, running.repository(), subject)
 
 
 def test_a_copy_that_stays_the_same_image_brings_its_referrers_and_theirs(

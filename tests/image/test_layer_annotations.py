@@ -69,6 +69,7 @@ FOREIGN: list[dict[str, str]] = [
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(path=7)},
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(size="1")},
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(size=True)},
+    {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(size=-1)},
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(sha256="abc")},
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(sha256=None)},
     {FORMAT_ANNOTATION: "1", FILES_ANNOTATION: row(blob=None)},

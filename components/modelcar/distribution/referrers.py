@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 _MOST_PAGES = 100
+_MOST_BYTES = 16 << 20
+"""Of one list, over all its pages: it is held in memory."""
+_MOST_REFERRERS = 10_000
+"""In one list, and of one image with all that refers to its referrers."""
+_MOST_LEVELS = 8
+"""Of indexes in one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +109,18 @@ def read_pages(path: str, fetch: Callable[[str], Page | None], name: str) -> tup
         None when there is no list at all.
 
     Raises:
-        DistributionError: It does not end, or makes no sense.
+        DistributionError: It does not end, or not before it is too much to hold; or it makes no sense.
     """
     found: list[Referrer] = []
+    size_bytes = 0
     for number in range(_MOST_PAGES):
         page = fetch(path)
         if page is None:
             return tuple(found) if number else None
+        size_bytes += len(page.content)
         found += parse_referrers(page.content, name)
+        if size_bytes > _MOST_BYTES or len(found) > _MOST_REFERRERS:
+            raise _too_many(name)
         if page.following is None:
             return tuple(found)
         path = page.following
@@ -169,17 +179,22 @@ def copy_referrers(origin: Repository, destination: Repository, subject: Digest)
 
     Raises:
         ImageNotFound: One of them is listed and not there, or lacks a blob.
-        DistributionError: A registry refuses, or one of them makes no sense.
+        DistributionError: A registry refuses, or one of them makes no sense; or there are more than 10,000, or indexes
+            in one another to more than 8 levels.
         ContentMismatch: What arrived is not what was listed.
     """
     copied: list[Digest] = []
     waiting, seen = [subject], {subject}
+    looked_at = 0
     while waiting:
         target = waiting.pop(0)
         there = {referrer.digest for referrer in destination.list_referrers(target)}
         for referrer in origin.list_referrers(target):
             if referrer.digest in seen:
                 continue
+            looked_at += 1
+            if looked_at > _MOST_REFERRERS:
+                raise _too_many(origin.name)
             stored = _find(origin, referrer.digest)
             if describe_referrer(stored, origin.name)[0] != target:  # a tag can list what it likes
                 continue
@@ -192,8 +207,14 @@ def copy_referrers(origin: Repository, destination: Repository, subject: Digest)
     return tuple(copied)
 
 
-def _copy_parts(origin: Repository, destination: Repository, stored: StoredManifest) -> None:
+def _too_many(name: str) -> DistributionError:
+    return DistributionError(f"{name} lists more referrers than are taken", hint="Look at what is stored there.")
+
+
+def _copy_parts(origin: Repository, destination: Repository, stored: StoredManifest, level: int = 0) -> None:
     """Bring what a manifest names, so that a registry can take it."""
+    if level > _MOST_LEVELS:
+        raise DistributionError(f"{origin.name} has more than {_MOST_LEVELS} indexes in one another")
     for digest, size_bytes in _named(stored, ("config", "layers"), origin.name):
         if not (destination.has_blob(digest) or destination.mount_from(origin, digest)):
             blob = StoredBlob(origin, digest, size_bytes, what=f"a blob of {origin.name}@{stored.digest}")
@@ -201,7 +222,7 @@ def _copy_parts(origin: Repository, destination: Repository, stored: StoredManif
     for digest, _ in _named(stored, ("manifests",), origin.name):
         if destination.find_manifest(str(digest)) is None:
             part = _find(origin, digest)
-            _copy_parts(origin, destination, part)
+            _copy_parts(origin, destination, part, level + 1)
             destination.write_manifest(part.content, part.media_type, [])
 
 
@@ -211,7 +232,7 @@ def _named(stored: StoredManifest, keys: Sequence[str], name: str) -> list[tuple
         document = json.loads(stored.content)
         found = [document.get(key) or [] for key in keys]
         entries = [entry for one in found for entry in (one if isinstance(one, list) else [one])]
-        return [(Digest.parse(entry["digest"]), int(entry["size"])) for entry in entries]
+        return [(Digest.parse(entry["digest"]), _size(entry)) for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError, InvalidReference, RecursionError) as error:
         raise DistributionError(f"{name} has a manifest {stored.digest} that makes no sense") from error
 
@@ -226,6 +247,13 @@ def _find(repository: Repository, digest: Digest) -> StoredManifest:
 def _parse(entry: Mapping[str, Any]) -> Referrer:
     annotations = entry.get("annotations") or {}
     kind = entry.get("artifactType") or None
-    if type(entry["size"]) is not int or not isinstance(kind, str | None):
+    if not isinstance(kind, str | None):
         raise TypeError(entry)
-    return Referrer(Digest.parse(entry["digest"]), entry["size"], str(entry["mediaType"]), kind, dict(annotations))
+    return Referrer(Digest.parse(entry["digest"]), _size(entry), str(entry["mediaType"]), kind, dict(annotations))
+
+
+def _size(entry: Mapping[str, Any]) -> int:
+    size_bytes = entry["size"]
+    if type(size_bytes) is not int or size_bytes < 0:
+        raise TypeError(entry)
+    return size_bytes

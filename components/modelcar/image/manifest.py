@@ -236,6 +236,7 @@ def _content(path: str, size_bytes: int, sha256_hex: str, git_blob_id: str | Non
         pickle not in ((), (True,))
         or type(path) is not str
         or type(size_bytes) is not int
+        or size_bytes < 0
         or has_blob_id != (size_bytes <= MAX_GIT_BLOB_BYTES)
     ):
         raise TypeError(path)
