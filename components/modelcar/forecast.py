@@ -1,6 +1,7 @@
 """What a push would cost and meet: bytes, base layers, limits of the registry, time, and the GPUs that wait for it.
 
-Questions are asked; of the model only config.json is read, and nothing is sent.
+Questions are asked; of the model only config.json is read, and nothing is sent. An image of another tool's with gzip
+layers was read whole to be listed, when the build was prepared.
 """
 
 from __future__ import annotations

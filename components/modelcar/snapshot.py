@@ -50,7 +50,8 @@ class ModelSnapshot:
     """A model at one commit: an immutable list of files.
 
     Attributes:
-        uri: Where it comes from, without revision: `hf://org/name`, `s3://bucket/prefix` or `file:///dir`.
+        uri: Where it comes from, without revision: `hf://org/name`, `s3://bucket/prefix` or `file:///dir`; or by the
+            digest that was found: `oci://registry/repository@sha256:…`.
         revision: Branch, tag or commit asked for; None where the source has no revisions.
         commit_hash: 40 hex digits that `revision` resolved to; None where the source has none.
         files: Sorted by the UTF-8 bytes of their paths; never empty.
@@ -73,7 +74,10 @@ class Source(Protocol):
     """Where a model's bytes come from; one implementation per URI scheme."""
 
     def snapshot(self) -> ModelSnapshot:
-        """Resolve the revision and list the files; reads no file content.
+        """Resolve the revision and list the files.
+
+        No file content is read, but of an image of another tool's that has gzip layers: those are read whole, for only
+        that tells their files.
 
         Raises:
             SourceNotFound: No such repository, revision or directory, or no file is left after the patterns.
