@@ -134,3 +134,26 @@ def test_what_no_push_would_take_is_not_copied_either_though_its_annotation_is_r
     with pytest.raises(UnsafeContent, match=message):
         push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"))
     assert running.repository("team/copy").find_manifest("1") is None
+
+
+def test_a_shard_whose_header_lies_is_not_copied_though_its_annotation_is_right(
+    running: Running, elsewhere: Running, model: Path, push: Copy
+) -> None:
+    push(model, at(elsewhere, "team/model"))
+    lying = b"\xff" * 8 + (model / SHARD).read_bytes()[8:]
+    lie(elsewhere, SHARD, put(512, b"\xff" * 8), digests=[Digest.of(lying).hex, git_blob_id(lying)])
+    with pytest.raises(UnsafeContent, match=SHARD):
+        push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"))
+    assert running.repository("team/copy").find_manifest("1") is None
+
+
+def test_within_a_registry_nothing_passes_and_without_reuse_everything_is_read(
+    running: Running, model: Path, push: Copy
+) -> None:
+    push(model, at(running, "team/model"))
+    lie(running, SHARD, put(3 << 20, b"other"))
+    source = f"oci://{at(running, 'team/model')}"
+    assert push(source, at(running, "team/copy")).bytes_read == 0
+    with pytest.raises(ContentMismatch, match=f"{SHARD} arrived as "):
+        push(source, at(running, "team/read"), reuse=False)
+    assert running.repository("team/read").find_manifest("1") is None
