@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -49,3 +49,22 @@ def test_after_a_failure_no_job_is_begun() -> None:
 
 def test_what_jobs_return_is_in_their_order() -> None:
     assert run_jobs([lambda n=n: n for n in range(9)], 4, threading.Event()) == list(range(9))  # type: ignore[misc]
+
+
+def test_an_interrupt_while_jobs_are_still_submitted_stops_those_that_have_begun() -> None:
+    cancelled, begun = threading.Event(), threading.Event()
+
+    def stopped() -> None:
+        begun.set()
+        assert cancelled.wait(30)
+        raise Cancelled
+
+    class Interrupted(list[Callable[[], None]]):
+        def __iter__(self) -> Iterator[Callable[[], None]]:
+            yield stopped
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(Interrupted(), 2, cancelled)
+    assert cancelled.is_set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from typing import TypeVar
 
@@ -54,9 +54,11 @@ def run_jobs(jobs: Sequence[Callable[[], T]], concurrency: int, cancelled: threa
     """
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
     failures: list[BaseException] = []
-    futures = [pool.submit(_stop_others, job, cancelled, failures) for job in jobs]
+    futures: list[Future[T]] = []
     patience_s = None
     try:
+        for job in jobs:  # in here, for the first may be interrupted before the last is submitted
+            futures.append(pool.submit(_stop_others, job, cancelled, failures))
         wait_for(futures, return_when=FIRST_EXCEPTION)
         if failures:
             raise failures[0]
