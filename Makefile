@@ -53,7 +53,7 @@ check: $(VENV)/.dev ## Format, lint and type-check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev .venv-peers/.peers ## Time pushes beside a registry's ingest limit (docker-registry) and beside other tools, half an hour
+bench: $(VENV)/.dev .venv-peers/.peers ## Time pushes beside what registry and source give alone, and beside other tools; an hour
 	$(BIN)/python benchmarks/push.py
 	$(BIN)/python benchmarks/sources.py
 	$(BIN)/python benchmarks/startup.py
