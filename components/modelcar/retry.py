@@ -61,6 +61,18 @@ class Attempts:
         log.warning("%s; attempt %d of %d in %.1f s", error, self._failures + 1, self._attempts, delay_s)
         self._wait(delay_s)
 
+    def failed_here(self, error: PromotionError) -> None:
+        """As `failed`; but whoever meets the error above must not begin anew for it, for all attempts were had here.
+
+        Raises:
+            PromotionError: `error` itself, not retryable any more.
+        """
+        try:
+            self.failed(error)
+        except PromotionError:
+            error.retryable = False
+            raise
+
 
 def retry(
     action: Callable[[], T],

@@ -143,7 +143,7 @@ class BlobReader(ForwardReader):
                         position += len(block)
                         yield block
             except PromotionError as error:
-                _wait_or_give_up(attempts, error)
+                attempts.failed_here(error)
             else:
                 if position == asked:  # a part may be shorter than asked for, but not empty
                     raise self._blob.mismatch()
@@ -168,15 +168,6 @@ class BlobReader(ForwardReader):
                 yield wanted
             if position >= self._end < len(self._blob):
                 return
-
-
-def _wait_or_give_up(attempts: Attempts, error: PromotionError) -> None:
-    try:
-        attempts.failed(error)
-    except PromotionError:
-        # All attempts were had here. Whoever sends the blob must not begin anew for it.
-        error.retryable = False
-        raise
 
 
 def read_part(response: requests.Response, blocks: Iterator[bytes], name: str) -> BlobPart:

@@ -139,18 +139,9 @@ def read_on(file: ModelFile, offset: int, open_file: OpenFile, cancelled: thread
                     offset += len(block)
                     yield block
         except PromotionError as error:
-            _wait_or_give_up(attempts, error)
+            attempts.failed_here(error)
         else:
             return
-
-
-def _wait_or_give_up(attempts: Attempts, error: PromotionError) -> None:
-    try:
-        attempts.failed(error)
-    except PromotionError:
-        # The source had all its attempts here. Whoever sends the layer must not begin the whole pass anew for it.
-        error.retryable = False
-        raise
 
 
 def _git_blob(file: ModelFile) -> hashlib._Hash | None:
