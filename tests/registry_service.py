@@ -1,10 +1,12 @@
-"""The sandbox's registry as a test wants it: recorded, and breakable."""
+"""The sandbox's registry as a test wants it: recorded, and breakable; fixtures for the conftest.py of who needs one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from modelcar.distribution.client import Access, Registry
 from modelcar.distribution.repository import Repository
@@ -40,3 +42,17 @@ def serve(directory: Path) -> Iterator[Running]:
     recorder = Recorder(faults)
     with Service(recorder) as service:
         yield Running(service.address, faults, recorder, directory)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """A registry that is empty."""
+    with serve(tmp_path / "registry") as it:
+        yield it
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Running]:
+    """A second one; another port is another host."""
+    with serve(tmp_path / "elsewhere") as it:
+        yield it

@@ -16,29 +16,16 @@ from modelcar.push import PushedImage
 from modelcar.reference import ImageReference, LayoutReference, Platform
 from modelcar_sandbox.oci_registry import create_app
 from modelcar_sandbox.service import Service
-from registry_service import Running, serve
+from registry_service import Running, elsewhere, running
 from wsgi_faults import Faults, Recorder
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["few_certificates", "home"]
+__all__ = ["elsewhere", "few_certificates", "home", "running"]
 
 AMD64 = Platform("linux", "amd64")
 Copy = Callable[..., PushedImage]
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with serve(tmp_path / "registry") as it:
-        yield it
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Running]:
-    """A second registry."""
-    with serve(tmp_path / "elsewhere") as it:
-        yield it
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bare_machine import few_certificates, home
+from registry_service import elsewhere, running
 
-__all__ = ["few_certificates", "home"]
+__all__ = ["elsewhere", "few_certificates", "home", "running"]
 
 SECRET = "s3cret-Pa55"
 

@@ -20,19 +20,6 @@ DIGEST = Digest.of(BLOB)
 SCOPE = "repository:team/model:pull"
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with serve(tmp_path / "registry") as it:
-        yield it
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Running]:
-    """A second registry: another port is another host."""
-    with serve(tmp_path / "elsewhere") as it:
-        yield it
-
-
 def logged_in(running: Running, log_in: LogIn) -> Registry:
     """A registry that takes passwords, and a client that sends one."""
     registry = running.registry(Access(authfile=log_in(running.address)))

@@ -1,22 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from modelcar.errors import ImageNotFound, RegistryAccessDenied
-from registry_service import Running, serve
+from registry_service import Running
 from wsgi_faults import Fault
 
 SCOPE = "repository:team/model:pull"
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with serve(tmp_path / "registry") as it:
-        yield it
 
 
 ERRORS = [

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import socket
 import traceback
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from modelcar.distribution.upload import Content
 from modelcar.errors import DistributionError
 from modelcar.reference import Digest
-from registry_service import Running, serve
+from registry_service import Running
 from wsgi_faults import Fault
 
 BLOB = b"blob"
 DIGEST = Digest.of(BLOB)
 SCOPE = "repository:team/model:pull"
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with serve(tmp_path / "registry") as it:
-        yield it
 
 
 @pytest.mark.parametrize("location", ["s3://bucket/x?Signature=s3cret", "http://[s3cret", "http://h:s3cret/"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,7 +16,7 @@ from modelcar.distribution.repository import Repository
 from modelcar.distribution.upload import Content, start_upload
 from modelcar.errors import ContentMismatch, DistributionError, SourceError
 from modelcar.reference import Digest
-from registry_service import Running, serve
+from registry_service import Running
 from wsgi_faults import Fault
 
 MIB = 1 << 20
@@ -76,12 +75,6 @@ class RereadableBlob(Blob):
 
 def no_wait(_: float) -> None:
     pass
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with serve(tmp_path / "registry") as it:
-        yield it
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from modelcar.distribution.repository import Repository
 from modelcar.distribution.upload import Content
 from modelcar.errors import DistributionError, ImageNotFound, PromotionError, SourceError
 from modelcar.reference import Digest
-from registry_service import Running, serve
+from registry_service import Running
 from wsgi_faults import Fault
 
 SIZE_BYTES = 6 << 20
@@ -40,12 +39,6 @@ class Stream:
 
 
 DIGEST = Digest.of(b"".join(bytes([number]) * (1 << 20) for number in range(6)))
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with serve(tmp_path / "registry") as it:
-        yield it
 
 
 @pytest.fixture(params=["stream", "known"])

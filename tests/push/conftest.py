@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,24 +21,11 @@ from modelcar.plan import PlatformBase, make_plan
 from modelcar.progress import Progress
 from modelcar.push import PushedImage, push
 from modelcar.reference import Digest, Platform
-from registry_service import Running, serve
+from registry_service import Running, elsewhere, running
 
-__all__ = ["few_certificates", "home"]
+__all__ = ["elsewhere", "few_certificates", "home", "running"]
 
 AMD64 = Platform("linux", "amd64")
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with serve(tmp_path / "registry") as it:
-        yield it
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Running]:
-    """A second registry."""
-    with serve(tmp_path / "elsewhere") as it:
-        yield it
 
 
 @pytest.fixture
