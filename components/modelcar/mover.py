@@ -6,10 +6,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from modelcar.distribution.blob import StoredBlob
 from modelcar.distribution.destination import Destination
-from modelcar.distribution.upload import Blob
+from modelcar.distribution.feed import Rereadable
+from modelcar.distribution.upload import BlobStream
 from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, PromotionError
 from modelcar.image.content import FileContent
 from modelcar.image.layer import LayerStream
@@ -104,7 +106,7 @@ class Mover:
             return taken
         layer, candidate = planned.layer, planned.candidate
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
-        watched = _WatchedStream(stream, key, layer.title, self._progress, self._cancelled)
+        watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
         if not layer.files or (candidate is not None and not planned.reusable):
             self._progress.layer_started(key, layer.title, len(stream))
             return self._hash_and_send(stream, watched, planned)
@@ -127,7 +129,7 @@ class Mover:
             reused = self._is_there(blob)
             if not reused:  # its bytes pass here, so nobody has to be believed
                 proven = ProvenLayer(blob, contents, self._check.file, self._cancelled)
-                self._send(key, planned.layer.title, proven, blob.digest)
+                self._send(key, planned.layer.title, proven)
         except ImageNotFound as error:
             log.debug("%s is not there any more: %s", planned.layer.title, error)
             return None
@@ -137,21 +139,21 @@ class Mover:
         """Have a blob of another repository at the destination; returns whether no byte of it was sent."""
         if self._is_there(blob):
             return True
-        self._send(key, title, blob, blob.digest)
+        self._send(key, title, blob)
         return False
 
     def _is_there(self, blob: StoredBlob) -> bool:
         return self._destination.has_blob(blob.digest) or self._mount(blob)
 
-    def _send(self, key: int, title: str, blob: Blob, digest: Digest) -> None:
-        self._destination.write_blob(_Watched(blob, key, title, self._progress, self._cancelled), digest)
+    def _send(self, key: int, title: str, layer: StoredBlob | ProvenLayer) -> None:
+        self._destination.write_blob(_Watched(layer, key, title, self._progress, self._cancelled), layer.digest)
 
     def _mount(self, blob: StoredBlob) -> bool:
         registry, _, repository = blob.repository.name.partition("/")
         beside = registry == self._destination.name.partition("/")[0]
         return beside and self._destination.mount(blob.digest, repository)
 
-    def _hash_and_send(self, stream: LayerStream, watched: _WatchedStream, planned: PlannedLayer) -> MovedLayer:
+    def _hash_and_send(self, stream: LayerStream, watched: _Watched, planned: PlannedLayer) -> MovedLayer:
         """Read the layer for its digest, and a second time only if the destination lacks it."""
         digest, contents = stream.drain(), stream.contents
         if self._destination.has_blob(digest) or self._mount_candidate(planned, digest):
@@ -181,40 +183,35 @@ class Mover:
         return MovedLayer(descriptor, (), reused, bytes_read=0)
 
 
-class _Watched:
-    """A blob that tells how far it got, each pass from its start, and that stops when the push fails elsewhere."""
+class _Layer(BlobStream, Rereadable, Protocol):
+    """What is sent: made of the model's files, or stored somewhere."""
 
-    def __init__(self, blob: Blob, key: int, title: str, progress: Progress, cancelled: threading.Event) -> None:
-        self._blob, self._key, self._title, self._progress, self._cancelled = blob, key, title, progress, cancelled
+
+class _Watched:
+    """A layer that tells how far it got, each pass from its start, and that stops when the push fails elsewhere."""
+
+    def __init__(self, layer: _Layer, key: int, title: str, progress: Progress, cancelled: threading.Event) -> None:
+        self._layer, self._key, self._title, self._progress, self._cancelled = layer, key, title, progress, cancelled
 
     def __len__(self) -> int:
-        return len(self._blob)
+        return len(self._layer)
+
+    @property
+    def digest(self) -> Digest | None:
+        """What the last pass came to, or has to come to."""
+        return self._layer.digest
 
     def __iter__(self) -> Iterator[bytes]:
-        self._progress.layer_started(self._key, self._title, len(self._blob))
-        for block in self._blob:
+        self._progress.layer_started(self._key, self._title, len(self._layer))
+        for block in self._layer:
             if self._cancelled.is_set():
                 raise Cancelled
             yield block
             self._progress.bytes_moved(self._key, len(block))
 
-
-class _WatchedStream(_Watched):
-    """A layer that is read from the model's source."""
-
-    def __init__(
-        self, stream: LayerStream, key: int, title: str, progress: Progress, cancelled: threading.Event
-    ) -> None:
-        super().__init__(stream, key, title, progress, cancelled)
-        self._stream = stream
-
-    @property
-    def digest(self) -> Digest | None:
-        return self._stream.digest
-
     def again(self, start: int, stop: int) -> Iterator[bytes]:
-        """See `LayerStream.again`; not told as progress, for it was."""
-        return self._stream.again(start, stop)
+        """Some of it once more, see `LayerStream.again`; not told as progress, for it was."""
+        return self._layer.again(start, stop)
 
 
 def _moved(digest: Digest, stream: LayerStream, contents: tuple[FileContent, ...], *, reused: bool) -> MovedLayer:

@@ -283,6 +283,23 @@ def test_what_arrived_of_a_layer_before_it_was_cut_is_not_asked_for_again(
     assert asked.status == 206
 
 
+def test_a_copy_that_is_cut_at_its_destination_goes_on_there_and_asks_the_origin_only_for_what_got_lost(
+    running: Running, elsewhere: Running, model: Path, push: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelcar.distribution.ladder.SINGLE_PUT_BYTES", MIB)
+    first = push(model, at(elsewhere, "team/model"))
+    [size_bytes] = {layer.size_bytes for layer in first.layers if layer.size_bytes > 4 * MIB}
+    elsewhere.recorder.clear()
+    running.faults.add(Fault.cut_request("PATCH", "/blobs/uploads/.", 4 * MIB))
+    copy = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"))
+    assert (copy.digest, files_of(running, "team/copy")) == (first.digest, contents(model))
+    [rest] = [r for r in running.recorder.seen("PATCH") if "content-range" in r.headers]
+    assert rest.headers["content-range"] == f"{4 * MIB}-{size_bytes - 1}"
+    whole, *again = elsewhere.recorder.seen("GET", f"/blobs/{shard_of(first)}")
+    assert "range" not in whole.headers
+    assert all(r.headers["range"].startswith(f"bytes={4 * MIB}-") for r in again)
+
+
 DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "other": (lambda layer: b"x" + layer[1:], "is not what its annotation says: it has another header than that of "),
     "longer": (lambda layer: layer + b"x", "did not arrive as its manifest says: "),

@@ -84,10 +84,18 @@ LIES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
+@pytest.mark.parametrize("single_put_bytes", [1 << 20, 16 << 20])  # shards are larger than the one
 @pytest.mark.parametrize("name", sorted(LIES))
 def test_a_layer_that_is_copied_is_held_against_its_annotation_and_never_named_where_it_differs(
-    running: Running, elsewhere: Running, model: Path, push: Copy, name: str
+    running: Running,
+    elsewhere: Running,
+    model: Path,
+    push: Copy,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    single_put_bytes: int,
 ) -> None:
+    monkeypatch.setattr("modelcar.distribution.ladder.SINGLE_PUT_BYTES", single_put_bytes)
     change, found = LIES[name]
     push(model, at(elsewhere, "team/model"))
     lie(elsewhere, SHARD, change)

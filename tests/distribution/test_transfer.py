@@ -84,10 +84,15 @@ def repository(running: Running) -> Repository:
 
 def holds(repository: Repository, blob: Blob) -> bool:
     """Whether the registry has the bytes of a sound pass."""
+    return repository.has_blob(known_digest(blob))
+
+
+def known_digest(blob: Blob) -> Digest:
+    """What a sound pass over it comes to."""
     for _ in (whole := Blob(len(blob) // MIB)):
         pass
     assert whole.digest is not None
-    return repository.has_blob(whole.digest)
+    return whole.digest
 
 
 @pytest.mark.parametrize("reset", [True, False])
@@ -214,6 +219,36 @@ def test_a_registry_that_mixed_bytes_up_while_going_on_gets_everything_again(
     running.faults.add(Fault.answer("PUT", SESSION, 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}', times=1))
     repository.write_stream(blob)
     assert (blob.passes, holds(repository, blob)) == (2, True)
+
+
+def test_a_big_blob_of_known_digest_goes_on_where_it_was_cut(running: Running, repository: Repository) -> None:
+    blob = RereadableBlob(blocks=20)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 18 * MIB))
+    repository.write_blob(blob, known_digest(blob))
+    _, rest = running.recorder.seen("PATCH")
+    assert (blob.passes, rest.headers["content-range"]) == (1, f"{18 * MIB}-{20 * MIB - 1}")
+    assert (running.sessions_left, holds(repository, blob)) == (0, True)
+
+
+def test_bytes_of_known_digest_that_got_mixed_up_are_sent_again(running: Running, repository: Repository) -> None:
+    blob = RereadableBlob(blocks=20)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 18 * MIB))
+    running.faults.add(Fault.answer("PUT", SESSION, 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}', times=1))
+    repository.write_blob(blob, known_digest(blob))
+    assert (blob.passes, running.sessions_left, holds(repository, blob)) == (2, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "host"), [(16, "localhost"), (20, "1.dkr.ecr.eu-central-1.amazonaws.com"), (20, "team.jfrog.io")]
+)
+def test_a_blob_of_known_digest_is_one_request_where_it_is_small_or_nothing_could_be_gone_on_with(
+    running: Running, repository: Repository, blocks: int, host: str
+) -> None:
+    repository._registry.ladder = Ladder(find_registry(host))
+    blob = RereadableBlob(blocks)
+    repository.write_blob(blob, known_digest(blob))
+    assert [len(running.recorder.seen(method)) for method in ("POST", "PATCH", "PUT")] == [1, 0, 1]
+    assert holds(repository, blob)
 
 
 def test_a_registry_that_is_away_for_a_moment_is_asked_until_it_is_back(

@@ -75,6 +75,12 @@ class StoredBlob:
         if sha256.hexdigest() != self.digest.hex:
             raise self.mismatch()
 
+    def again(self, start: int, stop: int) -> Iterator[bytes]:
+        """Some of the blob once more, for whoever lost it: from `start` up to `stop`; not compared with the digest."""
+        with BlobReader(self, start, stop) as reader:
+            while block := reader.read_block():
+                yield block
+
     def mismatch(self) -> ContentMismatch:
         """The error that says that it is not what its manifest says."""
         return ContentMismatch(

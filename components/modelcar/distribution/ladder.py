@@ -1,6 +1,7 @@
 """In which ways a registry takes blobs, and which comes next where one is refused.
 
-Best first: one `PATCH` of everything (one `PUT` where the digest is known); where a proxy limits a body, several
+Best first: one `PATCH` of everything, for an upload that breaks off can be gone on with; one `PUT` of what is small and
+of known digest, and of all that is known where nothing is gone on with. Then, where a proxy limits a body, several
 `PATCH` requests of a length that it takes; where `PATCH` is refused, or uploads get lost between its requests, one
 `PUT`, for which a stream is read twice. There is no copy on disk among them, for every source can be read again.
 
@@ -22,6 +23,8 @@ what nginx takes where nobody set a limit.
 Source: https://developers.cloudflare.com/workers/platform/limits/#request-limits,
 https://nginx.org/en/docs/http/ngx_http_core_module.html#client_max_body_size.
 """
+SINGLE_PUT_BYTES = 16 * MIB
+"""A blob of known digest up to this size goes in one request: to send it again costs less than two more for each."""
 LOSSES = 2
 """How many uploads of one blob may get lost before another way is tried: once may be a registry that was restarted."""
 
@@ -62,15 +65,23 @@ class Ladder:
     def __init__(self, profile: RegistryProfile) -> None:
         self.resumes = profile.resumes
         self._profile = profile
-        self._best = {"stream": Rung(profile.stream), "known": Rung("put")}
+        self._stream = Rung(profile.stream)
+        self._known: Rung | None = None
 
-    def first(self, *, known: bool) -> Rung:
-        """Where to begin with a blob, whose digest is known or not."""
-        return self._best["known" if known else "stream"]
+    def first(self, size_bytes: int, *, known: bool) -> Rung:
+        """Where to begin with a blob of this size, whose digest is known or not."""
+        if not known:
+            return self._stream
+        if self._known is not None:
+            return self._known
+        return self._stream if size_bytes > SINGLE_PUT_BYTES and self.resumes else Rung("put")
 
     def remember(self, rung: Rung, *, known: bool) -> None:
         """Begin there from now on."""
-        self._best["known" if known else "stream"] = rung
+        if known:
+            self._known = rung
+        else:
+            self._stream = rung
 
     def after(self, rung: Rung, error: DistributionError, size_bytes: int, losses: int) -> Rung | None:
         """Where to go on with a blob that was not taken.

@@ -87,7 +87,7 @@ class Transfer:
         self._registry, self._repository, self._wait = registry, repository, wait
         self._blob, self._digest = blob, digest
         self._ladder: Ladder = registry.ladder
-        self._rung = self._ladder.first(known=digest is not None)
+        self._rung = self._ladder.first(len(blob), known=digest is not None)
         self._hashed: Digest | None = None
         self._refused: set[Rung] = set()
         self._all_explicit = True
@@ -243,8 +243,8 @@ class Transfer:
                 wait=self._wait,
             )
         except DistributionError as error:
-            # The digest is of the bytes that were sent; if the registry has others, some got lost on the way.
-            if self._digest is None and error.code == "DIGEST_INVALID":
+            # The bytes that were read had the digest: if the registry has others, some got lost on the way.
+            if error.code == "DIGEST_INVALID" and _digest_of(self._blob) == digest:
                 raise self._lost(error, resumed=upload.asked) from None
             raise
 

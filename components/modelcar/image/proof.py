@@ -16,6 +16,7 @@ from modelcar.errors import ContentMismatch
 from modelcar.forward import ForwardReader
 from modelcar.image.content import FileCheck, FileContent, FileStream
 from modelcar.image.layer import TRAILER, file_header, padded
+from modelcar.reference import Digest
 from modelcar.snapshot import ModelFile
 
 
@@ -25,9 +26,14 @@ class _Blob(Protocol):
     @property
     def what(self) -> str: ...
 
+    @property
+    def digest(self) -> Digest: ...
+
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Generator[bytes, None, None]: ...
+
+    def again(self, start: int, stop: int) -> Iterator[bytes]: ...
 
 
 class ProvenLayer:
@@ -53,6 +59,15 @@ class ProvenLayer:
 
     def __len__(self) -> int:
         return len(self._blob)
+
+    @property
+    def digest(self) -> Digest:
+        """As its manifest states it; what passed whole had it."""
+        return self._blob.digest
+
+    def again(self, start: int, stop: int) -> Iterator[bytes]:
+        """Some of what has passed once more, for whoever lost it; held against nothing."""
+        return self._blob.again(start, stop)
 
     def __iter__(self) -> Iterator[bytes]:
         """Read it.
