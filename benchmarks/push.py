@@ -1,18 +1,19 @@
 """Time a push beside the ingest limit of the registry it goes to, and beside what people use instead, in one run.
 
-    python benchmarks/push.py [--registry HOST:PORT] [--gib 4] [--shards 4] [--runs 5] [--directory DIR] [--no-peers]
+    python benchmarks/push.py [--registry HOST:PORT | --zot PROGRAM] [--gib 4] [--shards 4] [--runs 5] [--directory DIR]
+                              [--no-peers]
 
-Without `--registry`, docker-registry (Debian's package) is started with an empty store for every run. The ingest limit
-is what the registry takes when a client does nothing but send: one monolithic PUT for each shard, in parallel, of
-layers that lie ready, by sendfile, digests known. A push has to read, check and hash each byte twice: the second limit
-is a client that does that, and nothing else. The kinds take turns; the first round is a warm-up and does not count.
+Without `--registry` or `--zot`, docker-registry (Debian's package) is started, with an empty store for every run. The
+ingest limit is what the registry takes when a client does nothing but send: one monolithic PUT for each shard, in
+parallel, of layers that lie ready, by sendfile, digests known. A push has to read, check and hash each byte twice: the
+second limit is a client that does that, and nothing else. The kinds take turns; the first round is a warm-up and does
+not count.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from pathlib import Path
 from measure import GIB, MODELCAR, Run, run, table, take_turns
 from models import change_shard, write_layers, write_model
 from peers import Peers
-from registries import Place, empty_place
+from registries import Place, Registry, add_options
 
 OURS = "modelcar push"
 LIMITS = {"ingest limit (sendfile)": "sendfile", "ingest limit, each byte hashed twice": "hashing"}
@@ -32,34 +33,32 @@ LIMITS = {"ingest limit (sendfile)": "sendfile", "ingest limit, each byte hashed
 def main() -> None:
     """Make the model, run, print the table."""
     options = _parse()
-    if options.registry is None and shutil.which("docker-registry") is None:
-        sys.exit(
-            "docker-registry is not installed (Debian: apt-get install docker-registry); --registry takes another."
-        )
+    registry = Registry.of(options)
     with tempfile.TemporaryDirectory(dir=options.directory) as temporary:
         directory = Path(temporary)
         model = directory / "model"
         write_model(model, int(options.gib * GIB), options.shards)
         layers = write_layers(model, directory / "layers")
         peers = Peers(model, directory / "peer")
-        kinds = _kinds(options.registry, directory, model, layers)
+        kinds = _kinds(registry, directory, model, layers)
         if not options.no_peers:
             kinds |= {
-                name: partial(_at_an_empty_place, options.registry, directory, partial(peers.push, name))
+                name: partial(_at_an_empty_place, registry, directory, partial(peers.push, name))
                 for name in peers.names
             }
         results = take_turns(kinds, options.runs)
-        where = options.registry or "docker-registry, an empty store each"
-        print(f"{options.gib:g} GiB in {options.shards} shards to {where}; {options.runs} runs: median (min to max)\n")
+        print(
+            f"{options.gib:g} GiB in {options.shards} shards to {registry}; {options.runs} runs: median (min to max)\n"
+        )
         print("\n".join(table(results, OURS, int(options.gib * GIB))))
         if peers.missing and not options.no_peers:
             print(f"\nnot installed: {', '.join(peers.missing)}")
-        print("\n" + "\n".join(_again(options, directory, model, results[OURS])))
+        print("\n" + "\n".join(_again(options, registry, directory, model, results[OURS])))
 
 
 def _parse() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    arguments.add_argument("--registry", help="one that runs already, in plain HTTP; has to have room for the model")
+    add_options(arguments)
     arguments.add_argument("--gib", type=float, default=4)
     arguments.add_argument("--shards", type=int, default=4)
     arguments.add_argument("--runs", type=int, default=5)
@@ -69,7 +68,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _kinds(
-    registry: str | None, directory: Path, model: Path, layers: list[tuple[Path, str]]
+    registry: Registry, directory: Path, model: Path, layers: list[tuple[Path, str]]
 ) -> dict[str, Callable[[], Run]]:
     """The limits and ours, by name."""
     limits = Path(__file__).with_name("limits.py")
@@ -82,8 +81,8 @@ def _kinds(
     return {name: partial(_at_an_empty_place, registry, directory, measure) for name, measure in kinds.items()}
 
 
-def _at_an_empty_place(registry: str | None, directory: Path, measure: Callable[[Place], Run]) -> Run:
-    with empty_place(registry, directory) as place:
+def _at_an_empty_place(registry: Registry, directory: Path, measure: Callable[[Place], Run]) -> Run:
+    with registry.empty_place(directory) as place:
         return measure(place)
 
 
@@ -93,10 +92,10 @@ def push(model: Path, place: Place) -> Run:
     return run([*command, "--plain-http"])
 
 
-def _again(options: argparse.Namespace, directory: Path, model: Path, cold: list[Run]) -> list[str]:
+def _again(options: argparse.Namespace, registry: Registry, directory: Path, model: Path, cold: list[Run]) -> list[str]:
     """What is sent when nothing has changed, and when one shard has."""
     lines = []
-    with empty_place(options.registry, directory) as place:
+    with registry.empty_place(directory) as place:
         push(model, place)
         same = push(model, place)
         sent = json.loads(same.output)["bytes_uploaded"]

@@ -1,6 +1,7 @@
 """Time a push from a Hub or a bucket beside each side alone, and beside downloading first, in one run.
 
-    python benchmarks/sources.py [--gib 4] [--shards 4] [--runs 5] [--directory DIR] [--registry HOST:PORT]
+    python benchmarks/sources.py [--gib 4] [--shards 4] [--runs 5] [--directory DIR]
+                                 [--registry HOST:PORT | --zot PROGRAM]
 
 The Hub and the object store are the sandbox's: emulators on this machine, whose speed is their own. What a push from
 them can be is bounded by each side alone: a push of the same files from a directory, and reading them from the source
@@ -24,7 +25,7 @@ from measure import GIB, MODELCAR, Run, run, table, take_turns
 from modelcar_sandbox.hub import Hub
 from modelcar_sandbox.object_store import KEYS
 from models import change_shard, write_model
-from registries import Place, empty_place
+from registries import Place, Registry, add_options
 
 _HUB = """
 import sys
@@ -54,27 +55,34 @@ with Service(store) as service:
 def main() -> None:
     """Make the model, publish it, run, print the tables."""
     options = _parse()
+    registry = Registry.of(options)
     with tempfile.TemporaryDirectory(dir=options.directory) as temporary:
         directory = Path(temporary)
         model = directory / "model"
         write_model(model, int(options.gib * GIB), options.shards)
         with _serve(_HUB, model, directory / "hub") as address:
             environment = {"HF_ENDPOINT": address}
-            cold = measure(options, "Hub", "hf://bench/model", model, directory, environment)
-            _change_one_shard(options, model, directory, environment, cold)
+            cold = measure(options, registry, "Hub", "hf://bench/model", model, directory, environment)
+            _change_one_shard(options, registry, model, directory, environment, cold)
         with _serve(_BUCKET, model) as address:
             environment = {"AWS_S3_ENDPOINT": address, **KEYS}
-            measure(options, "S3 (an emulator)", "s3://bench/model", model, directory, environment)
+            measure(options, registry, "S3 (an emulator)", "s3://bench/model", model, directory, environment)
 
 
 def measure(
-    options: argparse.Namespace, name: str, uri: str, model: Path, directory: Path, environment: Mapping[str, str]
+    options: argparse.Namespace,
+    registry: Registry,
+    name: str,
+    uri: str,
+    model: Path,
+    directory: Path,
+    environment: Mapping[str, str],
 ) -> float:
     """One source: four kinds of runs in turn, and what moves when nothing has changed; the seconds of a push."""
     own = f"modelcar push {uri.partition('://')[0]}://"
 
     def at_an_empty_place(push: partial[Run]) -> Run:
-        with empty_place(options.registry, directory) as place:
+        with registry.empty_place(directory) as place:
             return push(place=place)
 
     kinds = {
@@ -92,7 +100,7 @@ def measure(
     print(
         f"\n{own} takes {statistics.median(times):.2f} ({min(times):.2f} to {max(times):.2f}) x the slower side alone"
     )
-    with empty_place(options.registry, directory) as place:
+    with registry.empty_place(directory) as place:
         _push(uri, environment, place)
         again = _push(uri, environment, place)
         told = json.loads(again.output)
@@ -101,10 +109,15 @@ def measure(
 
 
 def _change_one_shard(
-    options: argparse.Namespace, model: Path, directory: Path, environment: Mapping[str, str], cold_s: float
+    options: argparse.Namespace,
+    registry: Registry,
+    model: Path,
+    directory: Path,
+    environment: Mapping[str, str],
+    cold_s: float,
 ) -> None:
     """What a new commit with one new shard costs, beside a push to an empty place."""
-    with empty_place(options.registry, directory) as place:
+    with registry.empty_place(directory) as place:
         _push("hf://bench/model", environment, place)
         change_shard(model)
         Hub(directory / "hub").publish("bench/model", model)
@@ -119,7 +132,7 @@ def _change_one_shard(
 
 def _parse() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    arguments.add_argument("--registry", help="one that runs already, in plain HTTP")
+    add_options(arguments)
     arguments.add_argument("--gib", type=float, default=4)
     arguments.add_argument("--shards", type=int, default=4)
     arguments.add_argument("--runs", type=int, default=5)
