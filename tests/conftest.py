@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import signal
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +25,25 @@ _home = tempfile.TemporaryDirectory(prefix="hf-home-")  # goes with the process
 os.environ["HF_HOME"] = _home.name
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
     os.environ.pop(name, None)
+
+
+# A shell has what it runs in the background ignore interrupts, and that is inherited: also by the commands that
+# tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def own_loop() -> Iterator[None]:
+    """An asyncio loop of this thread, closed at the end.
+
+    Kubeflow's client makes one and leaves it to the collector, and has `asyncio.run` do so from then on.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def pytest_collection_finish() -> None:

@@ -78,6 +78,7 @@ def test_a_gateways_path_in_front_is_kept(tmp_path: Path, serve: Serve) -> None:
     assert look(Connection(f"{serve(gateway)}/model-registry/team/")) == NOTHING
 
 
+@pytest.mark.usefixtures("own_loop")
 def test_a_notebook_with_a_running_loop_may_call(sandbox: Server) -> None:
     async def cell() -> tuple[Existing, bool]:
         loop = asyncio.get_running_loop()
@@ -87,15 +88,11 @@ def test_a_notebook_with_a_running_loop_may_call(sandbox: Server) -> None:
     assert asyncio.run(cell()) == (NOTHING, True)
 
 
+@pytest.mark.usefixtures("own_loop")
 def test_no_thread_and_no_loop_is_left_behind(sandbox: Server) -> None:
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        look(sandbox.connect())
-        assert asyncio.get_event_loop_policy().get_event_loop() is loop
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+    loop = asyncio.get_event_loop_policy().get_event_loop()
+    look(sandbox.connect())
+    assert asyncio.get_event_loop_policy().get_event_loop() is loop
     assert [thread.name for thread in threading.enumerate() if thread.name == "model-registry"] == []
 
 

@@ -66,6 +66,7 @@ def test_a_model_on_top_of_another_model_is_known_by_its_own_files(sandbox_place
     assert version["customProperties"]["modelcar_content_key"]["string_value"] == above.content_key
 
 
+@pytest.mark.usefixtures("own_loop")
 def test_the_unmodified_client_finds_what_was_promoted(sandbox_place: Place) -> None:
     from model_registry import ModelRegistry
 

@@ -14,6 +14,8 @@ from modelcar_sandbox.service import Service
 if TYPE_CHECKING:
     from model_registry import ModelRegistry
 
+pytestmark = pytest.mark.usefixtures("own_loop")
+
 TOKEN = "client-token"
 URI = "oci://registry.example/team/qwen@sha256:" + "a" * 64
 
