@@ -198,7 +198,7 @@ class _Watched:
 
     @property
     def digest(self) -> Digest | None:
-        """What the last pass came to, or has to come to."""
+        """What the last pass came to; of a stored layer what it has to come to."""
         return self._layer.digest
 
     def __iter__(self) -> Iterator[bytes]:

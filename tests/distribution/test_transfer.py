@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterator
 
@@ -75,6 +76,14 @@ class RereadableBlob(Blob):
 
 def no_wait(_: float) -> None:
     pass
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No cycle is found before the test ends."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture
@@ -219,6 +228,25 @@ def test_a_registry_that_mixed_bytes_up_while_going_on_gets_everything_again(
     running.faults.add(Fault.answer("PUT", SESSION, 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}', times=1))
     repository.write_stream(blob)
     assert (blob.passes, holds(repository, blob)) == (2, True)
+    assert not repository._registry.ladder.resumes
+
+
+def test_a_pass_is_closed_before_another_begins(running: Running, repository: Repository, uncollected: None) -> None:
+    class Open(Blob):
+        at_once = opened = 0
+
+        def __iter__(self) -> Iterator[bytes]:
+            self.opened += 1
+            self.at_once = max(self.at_once, self.opened)
+            try:
+                yield from super().__iter__()
+            finally:
+                self.opened -= 1
+
+    blob = Open(blocks=24)
+    running.faults.add(Fault.cut_request("PATCH", SESSION, 2 * MIB, times=2))
+    repository.write_stream(blob)
+    assert (blob.passes, blob.at_once, blob.opened) == (3, 1, 0)
 
 
 def test_a_big_blob_of_known_digest_goes_on_where_it_was_cut(running: Running, repository: Repository) -> None:
@@ -236,6 +264,21 @@ def test_bytes_of_known_digest_that_got_mixed_up_are_sent_again(running: Running
     running.faults.add(Fault.answer("PUT", SESSION, 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}', times=1))
     repository.write_blob(blob, known_digest(blob))
     assert (blob.passes, running.sessions_left, holds(repository, blob)) == (2, 0, True)
+
+
+def test_a_small_blob_of_known_digest_that_got_mixed_up_is_sent_again(running: Running, repository: Repository) -> None:
+    blob = Blob()
+    running.faults.add(Fault.answer("PUT", SESSION, 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}', times=1))
+    repository.write_blob(blob, known_digest(blob))
+    assert (blob.passes, running.sessions_left, holds(repository, blob)) == (2, 0, True)
+
+
+def test_a_big_blob_that_is_not_what_its_digest_says_is_not_named(running: Running, repository: Repository) -> None:
+    blob = Blob(blocks=20)
+    blob.changed = True
+    with pytest.raises(ContentMismatch, match="changed while it was read"):
+        repository.write_blob(blob, known_digest(blob))
+    assert (running.recorder.seen("PUT"), running.sessions_left) == ([], 0)
 
 
 @pytest.mark.parametrize(

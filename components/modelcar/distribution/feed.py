@@ -7,7 +7,7 @@ of it is kept in memory meanwhile, for bytes that are kept cost more than they s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from modelcar.distribution.upload import Blob
@@ -67,6 +67,10 @@ class Feed:
         for block in self._blocks:
             self._take(block)
 
+    def close(self) -> None:
+        """End the pass: what a failed request leaves behind may hold it for long, and a connection with it."""
+        self._blocks.close()
+
     @property
     def _rested(self) -> int:
         """Where the last block begins. It is kept, for a part may end in the middle of it."""
@@ -90,7 +94,7 @@ class Feed:
         """All of the blob, in a pass of its own."""
         return self._noting(self._blob)
 
-    def _noting(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    def _noting(self, blocks: Iterable[bytes]) -> Generator[bytes]:
         try:
             yield from blocks
         except PromotionError as error:

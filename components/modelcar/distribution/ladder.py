@@ -24,7 +24,7 @@ Source: https://developers.cloudflare.com/workers/platform/limits/#request-limit
 https://nginx.org/en/docs/http/ngx_http_core_module.html#client_max_body_size.
 """
 SINGLE_PUT_BYTES = 16 * MIB
-"""A blob of known digest up to this size goes in one request: to send it again costs less than two more for each."""
+"""A blob of known digest up to this size goes in one request: to send it again costs less than one more for each."""
 LOSSES = 2
 """How many uploads of one blob may get lost before another way is tried: once may be a registry that was restarted."""
 

@@ -25,7 +25,8 @@ class RegistryProfile:
         name: As people call it.
         hosts: Patterns of its hosts, as `fnmatch` reads them: with a port only where the pattern has one.
         sources: Where each fact is from.
-        stream: The way in which a blob of unknown digest is sent first.
+        stream: The way in which a blob is sent first whose digest is not known; a large one of known digest, too, where
+            `resumes` holds.
         takes_chunks: Whether one blob may come in several `PATCH` requests.
         max_layer_bytes: The largest layer that it stores; None where no limit is known.
         max_patch_bytes: The longest body that one `PATCH` may state; None where no limit is known.

@@ -47,6 +47,7 @@ class _Upload:
         sent: Bytes that the registry has taken.
         furthest: The most that `sent` came to when an attempt had failed.
         asked: Whether `sent` is what the registry said of an upload that broke off.
+        resumed: Whether it has said so once, and was believed.
         stalls: How often in a row it said so and had no more than before.
         complete: Whether all bytes were taken, so that only the last request is missing.
     """
@@ -55,7 +56,7 @@ class _Upload:
         self.location, self.least_chunk_bytes = session.location, session.least_chunk_bytes
         self.feed = feed
         self.sent = self.furthest = 0
-        self.asked = self.complete = False
+        self.asked = self.resumed = self.complete = False
         self.stalls = 0
 
     def has_got_on(self) -> bool:
@@ -167,7 +168,7 @@ class Transfer:
             raise
         finally:
             if self._digest is None and _digest_of(self._blob) not in (None, digest):
-                raise ContentMismatch("a layer changed while it was read", hint="Run it again.")
+                raise _changed()
         self._upload = None
         return digest
 
@@ -197,7 +198,10 @@ class Transfer:
             self._send_next(upload)
         upload.complete = True
         upload.feed.finish()
-        digest = _known(self._digest or _digest_of(self._blob))
+        read = _digest_of(self._blob)
+        digest = _known(self._digest or read)
+        if read not in (None, digest):
+            raise _changed()
         self._commit(upload, digest)
         self._upload = None
         return digest
@@ -211,7 +215,7 @@ class Transfer:
         if upload.stalls >= _STALLS:  # it knows where it stands, and does not get on from there
             return False
         upload.location, upload.sent = found
-        upload.asked = True
+        upload.asked = upload.resumed = True
         log.warning("going on at byte %d of %d", upload.sent, upload.feed.size_bytes)
         return True
 
@@ -245,7 +249,7 @@ class Transfer:
         except DistributionError as error:
             # The bytes that were read had the digest: if the registry has others, some got lost on the way.
             if error.code == "DIGEST_INVALID" and _digest_of(self._blob) == digest:
-                raise self._lost(error, resumed=upload.asked) from None
+                raise self._lost(error, resumed=upload.resumed) from None
             raise
 
     def _lost(self, error: DistributionError, *, resumed: bool) -> UploadLost:
@@ -278,6 +282,7 @@ class Transfer:
     def _give_back(self) -> None:
         """End the session, for what it holds may be as large as a layer."""
         if self._upload is not None:
+            self._upload.feed.close()
             cancel_upload(self._registry, self._repository, self._upload.location)
             self._upload = None
 
@@ -292,8 +297,12 @@ def _is_unfit(error: DistributionError) -> bool:
 
 
 def _digest_of(blob: Blob) -> Digest | None:
-    """What a stream's last pass came to; None where it has not ended, and for what is no stream."""
+    """What a stream's last pass came to, None where it has not ended; what a stored blob has to come to."""
     return cast(Digest | None, getattr(blob, "digest", None))
+
+
+def _changed() -> ContentMismatch:
+    return ContentMismatch("a layer changed while it was read", hint="Run it again.")
 
 
 def _known(digest: Digest | None) -> Digest:

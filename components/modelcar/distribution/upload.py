@@ -50,11 +50,11 @@ class Content:
 
 
 class BlobStream(Blob, Protocol):
-    """A blob whose digest is known only when it has been read."""
+    """A blob that tells its digest, at the latest when it has been read."""
 
     @property
     def digest(self) -> Digest | None:
-        """Set when an iteration is complete."""
+        """Set when an iteration is complete; before that None, unless it is known beforehand and held against it."""
         ...
 
 
