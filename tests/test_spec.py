@@ -152,6 +152,10 @@ def test_scratch_is_no_base_image() -> None:
     assert parse(changed("image.baseImage", "scratch")).image.base_image is None
 
 
+def test_the_base_of_an_image_that_is_the_source_may_be_kept() -> None:
+    assert parse(changed("image.baseImage", "same")).image.base_image == "same"
+
+
 def test_a_base_image_may_be_named_by_digest() -> None:
     digest = Digest.of(b"")
     spec = parse(changed("image.baseImage", f"localhost:5000/base@{digest}"))

@@ -29,7 +29,7 @@ SPECS = st.fixed_dictionaries(
             {"repository": LABELS.map("quay.io/{}".format)},
             optional={
                 "tag": st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True),
-                "baseImage": st.sampled_from(["scratch", "quay.io/base:1"]),
+                "baseImage": st.sampled_from(["scratch", "same", "quay.io/base:1"]),
                 "platforms": st.lists(st.sampled_from(["linux/amd64", "linux/arm64/v8", "linux/s390x"]), max_size=4),
             },
         ),

@@ -87,7 +87,7 @@ def keep_base(image: StoredImage, platform: Platform) -> FetchedBase | None:
     if layers is None:
         raise InvalidInput(
             f"{image.what} does not say which of its layers are its base's: modelcar has not made it",
-            hint="Name the base with --base-image, or scratch.",
+            hint="Name the base with --base-image (baseImage in a spec), or scratch.",
         )
     if digest is None:
         return None

@@ -21,7 +21,7 @@ from modelcar.limits import HitLimit, find_limits
 from modelcar.plan import ImagePlan, PlatformBase, make_plan
 from modelcar.progress import Progress
 from modelcar.push import CONCURRENCY, CopiedReferrers, PushedImage, push
-from modelcar.reference import Digest, ImageReference, LayoutReference, Platform
+from modelcar.reference import SAME, Base, Digest, ImageReference, LayoutReference, Platform
 from modelcar.retry import CONTACT_ATTEMPTS, retry
 from modelcar.snapshot import Source
 from modelcar.sources.open import open_source
@@ -38,7 +38,7 @@ class BuildRequest:
     Attributes:
         source: `hf://org/name[@revision]`, `s3://bucket/prefix`, `file:///dir` or `oci://registry/repository[:tag]`.
         destination: A repository, with or without a tag, or a layout directory.
-        base_image: None for scratch, or with `keep_base`.
+        base_image: `SAME` where the source is an image of ours, whose base is kept.
         platforms: Of the image, at least one; several become an index over one set of model layers.
         revision: Branch, tag or commit of the source; None for its default.
         allow: Patterns of files that go in; none means all but the usual clutter.
@@ -48,12 +48,11 @@ class BuildRequest:
         reuse: Whether layers are taken from earlier images at all; they are what their manifests say that they are.
         max_layer_bytes: What the registry takes as one layer, where it is asked to be kept; layers are closed before.
         siblings: Images in other repositories of the same registry to take layers from.
-        keep_base: The base is that of the image that is the source; it has to be one of ours.
     """
 
     source: str
     destination: ImageReference | LayoutReference
-    base_image: ImageReference | None
+    base_image: Base
     platforms: tuple[Platform, ...]
     revision: str | None = None
     allow: tuple[str, ...] = ()
@@ -63,7 +62,6 @@ class BuildRequest:
     reuse: bool = True
     max_layer_bytes: int | None = None
     siblings: tuple[ImageReference, ...] = ()
-    keep_base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ def _elsewhere(request: BuildRequest, source: Source, access: Access) -> list[St
 
 def _platforms(request: BuildRequest, source: Source, access: Access) -> list[PlatformBase]:
     wanted = list(dict.fromkeys(request.platforms))
-    if request.keep_base:
+    if request.base_image == SAME:
         if not isinstance(source, ImageSource):
             hint = "Name a base image, or scratch."
             raise InvalidInput(f"{request.source} is no image, so it has no base to keep", hint=hint)

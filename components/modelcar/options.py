@@ -112,14 +112,12 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
     """
     from modelcar.build import BuildRequest
     from modelcar.quantities import parse_bytes
-    from modelcar.reference import ImageReference, Platform, parse_destination
+    from modelcar.reference import ImageReference, Platform, parse_base, parse_destination
 
-    base = options["base_image"]
     return BuildRequest(
         source=source,
         destination=parse_destination(destination),
-        base_image=None if base in ("scratch", "same") else ImageReference.parse(base),
-        keep_base=base == "same",
+        base_image=parse_base(options["base_image"]),
         platforms=tuple(map(Platform.parse, options["platforms"])),
         revision=options["revision"],
         allow=options["allow"],

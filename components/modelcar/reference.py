@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from modelcar.errors import InvalidReference
 
@@ -234,3 +235,21 @@ def parse_destination(text: str) -> ImageReference | LayoutReference:
 def _is_host(text: str) -> bool:
     """Whether the first part is a host and not the first part of a Docker Hub short name."""
     return _HOST.fullmatch(text) is not None and ("." in text or ":" in text or text == "localhost")
+
+
+SCRATCH = "scratch"
+SAME: Literal["same"] = "same"
+Base = ImageReference | Literal["same"] | None
+"""What a model is put on: an image; what the image has below it that is the source (`SAME`); nothing (`SCRATCH`)."""
+
+
+def parse_base(text: str, parse_image: Callable[[str], ImageReference] = ImageReference.parse) -> Base:
+    """Read what is written for a base image.
+
+    Args:
+        text: `scratch`, `same` or an image.
+        parse_image: Reads an image, and refuses what is none.
+    """
+    if text == SCRATCH:
+        return None
+    return SAME if text == SAME else parse_image(text)

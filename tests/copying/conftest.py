@@ -13,7 +13,7 @@ from model_files import shard
 from modelcar.build import BuildRequest, execute, prepare
 from modelcar.distribution.client import Access
 from modelcar.push import PushedImage
-from modelcar.reference import ImageReference, LayoutReference, Platform
+from modelcar.reference import Base, ImageReference, LayoutReference, Platform
 from modelcar_sandbox.oci_registry import create_app
 from modelcar_sandbox.service import Service
 from registry_service import Running, elsewhere, running
@@ -106,7 +106,7 @@ def push() -> Copy:
     def run(
         source: str | Path,
         destination: ImageReference | LayoutReference,
-        base_image: ImageReference | None = None,
+        base_image: Base = None,
         *,
         access: Access | None = None,
         concurrency: int = 4,

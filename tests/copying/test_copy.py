@@ -141,7 +141,7 @@ def test_the_base_can_stay_the_same_without_its_own_registry(
         base = at(elsewhere, "team/base")
     first = push(model, at(elsewhere, "team/model"), base)
     elsewhere.faults.add(Fault.answer("GET", r"/v2/team/base/", 404, times=99))
-    copy = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"), keep_base=True)
+    copy = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"), base_image="same")
     assert copy.digest == first.digest
     assert files_of(running, "team/copy") == contents(model)
 
@@ -152,10 +152,10 @@ def test_an_index_is_copied_with_its_bases_platform_by_platform(
     push_index(elsewhere.repository("team/base"), "1", "amd64", "arm64")
     both = (Platform("linux", "amd64"), ARM64)
     first = push(model, at(elsewhere, "team/model"), at(elsewhere, "team/base"), platforms=both)
-    copy = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"), keep_base=True, platforms=both)
+    copy = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/copy"), base_image="same", platforms=both)
     assert copy.digest == first.digest
     assert copy.platforms == first.platforms
-    one = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/one"), keep_base=True, platforms=(ARM64,))
+    one = push(f"oci://{at(elsewhere, 'team/model')}", at(running, "team/one"), base_image="same", platforms=(ARM64,))
     assert one.digest == first.platforms[ARM64]
 
 
@@ -241,7 +241,7 @@ def test_a_sibling_in_another_registry_is_refused_before_anything_moves(
 
 def test_only_an_image_has_a_base_to_keep(running: Running, model: Path, push: Copy) -> None:
     with pytest.raises(InvalidInput, match=r"is no image, so it has no base to keep$"):
-        push(model, at(running, "team/model"), keep_base=True)
+        push(model, at(running, "team/model"), base_image="same")
 
 
 FAULTS: dict[str, Callable[[str], Fault]] = {

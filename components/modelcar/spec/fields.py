@@ -72,7 +72,7 @@ FIELDS = (
     Field("image.tag", "The friendly tag; it moves with every promotion", parse_tag, default="latest"),
     Field(
         "image.baseImage",
-        "What the model is put on: an image with a tag or digest, or scratch",
+        "What the model is put on: an image with a tag or digest, scratch, or same for an oci:// source's own",
         values.read_base_image,
         default="registry.access.redhat.com/ubi9/ubi-micro:latest",
         variable="MODELCAR_BASE_IMAGE",

@@ -15,7 +15,7 @@ from typing import Any
 
 from modelcar.errors import InvalidSpec
 from modelcar.metrics import Floor
-from modelcar.reference import ImageReference, Platform
+from modelcar.reference import Base, ImageReference, Platform
 from modelcar.spec.document import Fault, read_document
 from modelcar.spec.fields import API_VERSION, FIELDS, KIND
 from modelcar.spec.reading import read_values
@@ -48,14 +48,14 @@ class ImageSpec:
     Attributes:
         repository: Without tag and digest.
         tag: The friendly tag, which moves.
-        base_image: With a tag, a digest or both; None for scratch.
+        base_image: With a tag, a digest or both; None for scratch, `SAME` for that of the image which is the source.
         platforms: Stated, whatever the host is; at least one, sorted, none twice.
         max_layer_bytes: What the registry takes as one layer, where that was said.
     """
 
     repository: ImageReference
     tag: str
-    base_image: ImageReference | None
+    base_image: Base
     platforms: tuple[Platform, ...]
     max_layer_bytes: int | None = None
 

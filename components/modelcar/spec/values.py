@@ -11,11 +11,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from modelcar.errors import InvalidInput
 from modelcar.metrics import Floor
-from modelcar.reference import ImageReference
+from modelcar.reference import Base, ImageReference, parse_base
 
 SOURCE_SCHEMES = ("hf://", "s3://", "file://", "oci://")
 DATA_SCHEMES = ("hf://datasets/", "file://")
-SCRATCH = "scratch"
 NO_SECRETS = (
     "secrets do not belong in a spec, which lives in git: take it out and give it by environment variable or file"
 )
@@ -182,9 +181,9 @@ def read_image_repository(text: str) -> ImageReference:
     return reference
 
 
-def read_base_image(text: str) -> ImageReference | None:
-    """An image by tag or digest; None for `scratch`."""
-    return None if text == SCRATCH else read_image(text)
+def read_base_image(text: str) -> Base:
+    """An image by tag or digest, `scratch` or `same`."""
+    return parse_base(text, read_image)
 
 
 def read_image(text: str) -> ImageReference:

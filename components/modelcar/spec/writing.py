@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelcar.metrics import Floor
+from modelcar.reference import SCRATCH
 from modelcar.spec.fields import FIELDS
 from modelcar.spec.promotion_spec import PromotionSpec, attribute_of
-from modelcar.spec.values import SCRATCH
 
 
 def format_spec(spec: PromotionSpec) -> str:
