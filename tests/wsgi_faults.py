@@ -43,6 +43,9 @@ __all__ = ["Fault", "Faults", "Recorded", "Recorder"]
 BLOCK = 1 << 20
 
 
+WAIT_S = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What goes wrong, and when; made by `answer`, `cut_request` or `cut_answer`.
@@ -61,6 +64,7 @@ class Fault:
         drain: Read the rest of the request before answering. False answers at once and closes the connection, as
             servers do that do not want the rest of a large body.
         longer_than: Only requests are hit that state a longer body; None hits all.
+        when: What a cut of a request waits for, some seconds at most.
     """
 
     kind: Literal["answer", "cut_request", "cut_answer"]
@@ -75,6 +79,7 @@ class Fault:
     body: bytes = b""
     drain: bool = True
     longer_than: int | None = None
+    when: threading.Event | None = None
 
     @classmethod
     def answer(
@@ -97,10 +102,18 @@ class Fault:
 
     @classmethod
     def cut_request(
-        cls, method: str, path: str, after_body_bytes: int, *, nth: int = 1, times: int = 1, reset: bool = True
+        cls,
+        method: str,
+        path: str,
+        after_body_bytes: int,
+        *,
+        nth: int = 1,
+        times: int = 1,
+        reset: bool = True,
+        when: threading.Event | None = None,
     ) -> Self:
         """Cut the connection under the application when it has read `after_body_bytes` of the body."""
-        return cls("cut_request", method, path, after_body_bytes, nth, times, reset)
+        return cls("cut_request", method, path, after_body_bytes, nth, times, reset, when=when)
 
     @classmethod
     def cut_answer(
@@ -151,7 +164,7 @@ class Faults:
         if fault.kind == "answer":
             return _answer(fault, environ, start_response)
         if fault.kind == "cut_request":
-            environ["wsgi.input"] = _DoomedBody(environ["wsgi.input"], fault.after_bytes, reset=fault.reset)
+            environ["wsgi.input"] = _DoomedBody(environ["wsgi.input"], fault)
             return self._app(environ, start_response)
         if fault.after_bytes == 0:
             return self._work_in_vain(fault, environ)
@@ -178,16 +191,18 @@ class Faults:
 
 
 class _DoomedBody(Body):
-    """`wsgi.input` that ends in a cut connection after `limit` bytes."""
+    """`wsgi.input` that ends in a cut connection."""
 
-    def __init__(self, stream: Any, limit: int, *, reset: bool) -> None:
+    def __init__(self, stream: Any, fault: Fault) -> None:
         super().__init__(stream)
-        self._left = limit
-        self._reset = reset
+        self._left = fault.after_bytes
+        self._fault = fault
 
     def take(self, read: Any, size: int | None) -> bytes:
         if self._left == 0:
-            _sever(_socket(self), reset=self._reset)
+            if self._fault.when is not None:
+                self._fault.when.wait(WAIT_S)
+            _sever(_socket(self), reset=self._fault.reset)
             raise _lost()
         data = super().take(read, self._left if size is None else min(size, self._left))
         self._left -= len(data)
