@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Faults", "Recorded", "Recorder"]
 
 BLOCK = 1 << 20
-
-
 WAIT_S = 10
 
 

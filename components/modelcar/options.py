@@ -112,12 +112,12 @@ def make_request(source: str, destination: str, **options: Any) -> Any:
     """
     from modelcar.build import BuildRequest
     from modelcar.quantities import parse_bytes
-    from modelcar.reference import ImageReference, Platform, parse_base, parse_destination
+    from modelcar.reference import ImageReference, Platform, parse_base_image, parse_destination
 
     return BuildRequest(
         source=source,
         destination=parse_destination(destination),
-        base_image=parse_base(options["base_image"]),
+        base_image=parse_base_image(options["base_image"]),
         platforms=tuple(map(Platform.parse, options["platforms"])),
         revision=options["revision"],
         allow=options["allow"],

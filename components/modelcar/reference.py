@@ -232,18 +232,13 @@ def parse_destination(text: str) -> ImageReference | LayoutReference:
     return reference
 
 
-def _is_host(text: str) -> bool:
-    """Whether the first part is a host and not the first part of a Docker Hub short name."""
-    return _HOST.fullmatch(text) is not None and ("." in text or ":" in text or text == "localhost")
-
-
 SCRATCH = "scratch"
 SAME: Literal["same"] = "same"
 Base = ImageReference | Literal["same"] | None
 """What a model is put on: an image; what the image has below it that is the source (`SAME`); nothing (`SCRATCH`)."""
 
 
-def parse_base(text: str, parse_image: Callable[[str], ImageReference] = ImageReference.parse) -> Base:
+def parse_base_image(text: str, parse_image: Callable[[str], ImageReference] = ImageReference.parse) -> Base:
     """Read what is written for a base image.
 
     Args:
@@ -253,3 +248,8 @@ def parse_base(text: str, parse_image: Callable[[str], ImageReference] = ImageRe
     if text == SCRATCH:
         return None
     return SAME if text == SAME else parse_image(text)
+
+
+def _is_host(text: str) -> bool:
+    """Whether the first part is a host and not the first part of a Docker Hub short name."""
+    return _HOST.fullmatch(text) is not None and ("." in text or ":" in text or text == "localhost")

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from modelcar.errors import InvalidInput
 from modelcar.metrics import Floor
-from modelcar.reference import Base, ImageReference, parse_base
+from modelcar.reference import Base, ImageReference, parse_base_image
 
 SOURCE_SCHEMES = ("hf://", "s3://", "file://", "oci://")
 DATA_SCHEMES = ("hf://datasets/", "file://")
@@ -183,7 +183,7 @@ def read_image_repository(text: str) -> ImageReference:
 
 def read_base_image(text: str) -> Base:
     """An image by tag or digest, `scratch` or `same`."""
-    return parse_base(text, read_image)
+    return parse_base_image(text, read_image)
 
 
 def read_image(text: str) -> ImageReference:
