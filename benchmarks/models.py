@@ -25,14 +25,23 @@ def write_model(model: Path, size_bytes: int, shards: int) -> None:
     (model / "config.json").write_text('{"model_type": "llama"}')
 
 
-def change_shard(model: Path) -> None:
-    """Change one byte in the last shard, another one each time."""
-    path = sorted(model.glob("*.safetensors"))[-1]
+def change_byte(model: Path) -> None:
+    """Change the last byte of the last shard, another one each time."""
+    path = _shards(model)[-1]
     with path.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         last = file.read(1)[0]
         file.seek(-1, os.SEEK_END)
         file.write(bytes([(last + 1) % 256]))
+
+
+def rewrite_shards(model: Path, count: int, seed: int) -> None:
+    """Give the last `count` shards other tensors of the same names and sizes, as training does."""
+    for number, path in list(enumerate(_shards(model), 1))[-count:]:
+        with path.open("rb") as file:
+            [tensor] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            size_bytes = path.stat().st_size - file.tell()
+        _write_shard(path, tensor, size_bytes, seed=seed + number)
 
 
 def write_layers(model: Path, directory: Path) -> list[tuple[Path, str]]:
@@ -48,6 +57,10 @@ def write_layers(model: Path, directory: Path) -> list[tuple[Path, str]]:
                 tar.writelines(stream)
             layers.append((path, str(stream.digest)))
     return layers
+
+
+def _shards(model: Path) -> list[Path]:
+    return sorted(model.glob("*.safetensors"))
 
 
 def _write_shard(path: Path, tensor: str, size_bytes: int, seed: int) -> None:

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from measure import GIB, MODELCAR, Run, run, table, take_turns
-from models import change_shard, write_layers, write_model
+from measure import GIB, MIB, MODELCAR, Run, ratios, run, spread, table, take_turns
+from models import change_byte, rewrite_shards, write_layers, write_model
 from peers import Peers
 from registries import Place, Registry, add_options
 
@@ -53,7 +53,7 @@ def main() -> None:
         print("\n".join(table(results, OURS, int(options.gib * GIB))))
         if peers.missing and not options.no_peers:
             print(f"\nnot installed: {', '.join(peers.missing)}")
-        print("\n" + "\n".join(_again(options, registry, directory, model, results[OURS])))
+        print("\n" + "\n".join(_again(options, registry, directory, model)))
 
 
 def _parse() -> argparse.Namespace:
@@ -92,20 +92,29 @@ def push(model: Path, place: Place) -> Run:
     return run([*command, "--plain-http"])
 
 
-def _again(options: argparse.Namespace, registry: Registry, directory: Path, model: Path, cold: list[Run]) -> list[str]:
-    """What is sent when nothing has changed, and when one shard has."""
-    lines = []
-    with registry.empty_place(directory) as place:
-        push(model, place)
-        same = push(model, place)
-        sent = json.loads(same.output)["bytes_uploaded"]
-        lines.append(f"nothing changed: {sent} bytes uploaded, {same.seconds:.2f} s (all is read and hashed)")
-        change_shard(model)
-        one = push(model, place)
-        extra = json.loads(one.output)["bytes_uploaded"] - int(options.gib * GIB) // options.shards
-        times = one.seconds / statistics.median(run.seconds for run in cold)
+def _again(options: argparse.Namespace, registry: Registry, directory: Path, model: Path) -> list[str]:
+    """What a push costs where the registry has the model as it was: lines of Markdown."""
+    changes: dict[str, Callable[[int], None]] = {
+        "an empty place": lambda _: None,
+        "nothing changed": lambda _: None,
+        "one byte of one shard changed": lambda _: change_byte(model),
+        "one shard trained anew": lambda number: rewrite_shards(model, 1, seed=1000 * number),
+        "all shards trained anew": lambda number: rewrite_shards(model, options.shards, seed=2000 * number),
+    }
+    results: dict[str, list[Run]] = {name: [] for name in changes}
+    for number in range(1, options.runs + 1):
+        with registry.empty_place(directory) as place:
+            for name, change in changes.items():
+                change(number)
+                os.sync()  # what was written before a run is not written to the disk during it
+                results[name].append(push(model, place))
+    lines = ["| | seconds | x a push to an empty place | MiB read | bytes sent |", "|---|---|---|---|---|"]
+    cold = results["an empty place"]
+    for name, runs in results.items():
+        told = [json.loads(run.output) for run in runs]
         lines.append(
-            f"one shard changed: that shard and {extra} bytes uploaded, {one.seconds:.2f} s, {times:.2f} x cold"
+            f"| {name} | {spread([run.seconds for run in runs])} | {spread(ratios(runs, cold))} "
+            f"| {max(one['bytes_read'] for one in told) / MIB:.0f} | {max(one['bytes_uploaded'] for one in told)} |"
         )
     return lines
 

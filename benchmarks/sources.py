@@ -24,7 +24,7 @@ from pathlib import Path
 from measure import GIB, MODELCAR, Run, run, table, take_turns
 from modelcar_sandbox.hub import Hub
 from modelcar_sandbox.object_store import KEYS
-from models import change_shard, write_model
+from models import rewrite_shards, write_model
 from registries import Place, Registry, add_options
 
 _HUB = """
@@ -119,7 +119,7 @@ def _change_one_shard(
     """What a new commit with one new shard costs, beside a push to an empty place."""
     with registry.empty_place(directory) as place:
         _push("hf://bench/model", environment, place)
-        change_shard(model)
+        rewrite_shards(model, 1, seed=1000)
         Hub(directory / "hub").publish("bench/model", model)
         one = _push("hf://bench/model", environment, place)
     told = json.loads(one.output)

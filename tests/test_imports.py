@@ -35,6 +35,7 @@ ORDER = [
         "forward",
         "reference",
         "retry",
+        "samples",
         "jobs",
         "progress",
         "wire",

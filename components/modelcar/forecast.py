@@ -63,7 +63,7 @@ class Forecast:
         plan: The build's, where layers of earlier images count only if they are still there.
         base: Each layer of the base images, and what becomes of it.
         read_bytes: Of the model's files that are read from the source, once; of layers that are copied, all of them.
-        compared_bytes: Of these, what is read to be compared, and sent, after a second reading, only if it changed.
+        compared_bytes: Of these, what is compared with what is there, and sent only if it changed.
         sent_bytes: What is sent at most: layers of the model, and of base images that are copied.
         limits: What the registry is known not to take.
         rates: Bytes a second, each with the seconds that the larger of reading and sending takes at least.

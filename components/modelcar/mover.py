@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from modelcar.distribution.blob import StoredBlob
@@ -23,6 +24,7 @@ from modelcar.journal import Journal
 from modelcar.plan import ImagePlan, PlannedBaseLayer, PlannedLayer
 from modelcar.progress import Progress
 from modelcar.reference import Digest
+from modelcar.samples import differ
 from modelcar.snapshot import Source
 from modelcar.sources.content import ModelCheck
 
@@ -104,14 +106,22 @@ class Mover:
     def _take_or_send(self, key: int, planned: PlannedLayer) -> MovedLayer:
         if planned.reusable and (taken := self._take_over(key, planned)) is not None:
             return taken
-        layer, candidate = planned.layer, planned.candidate
+        layer = planned.layer
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
         watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
-        if not layer.files or (candidate is not None and not planned.reusable):
+        if not layer.files or self._may_be_there(stream, planned):
             self._progress.layer_started(key, layer.title, len(stream))
             return self._hash_and_send(stream, watched, planned)
         digest = self._destination.write_stream(watched)
         return _moved(digest, stream, stream.contents, reused=False)
+
+    def _may_be_there(self, stream: LayerStream, planned: PlannedLayer) -> bool:
+        """Whether a layer has to be hashed to know that it is another than an earlier image's."""
+        candidate, origin = planned.candidate, planned.origin
+        if candidate is None or planned.reusable:
+            return False
+        place = origin.repository if origin is not None else self._destination
+        return not differ(stream, partial(place.read_range, candidate.digest))
 
     def _take_over(self, key: int, planned: PlannedLayer) -> MovedLayer | None:
         """Have a layer that an earlier image holds; None when it is gone, so that only its files are left."""

@@ -102,8 +102,8 @@ def push(
     """Move what the destination lacks, then write config and manifest.
 
     A layer that the plan found reusable is confirmed and not read. A layer that may be the same as before, from a
-    source without digests, is hashed first and sent only if it changed. All others are read once and sent while they
-    are hashed. Nothing names the image before all of it is there and was checked.
+    source without digests, is hashed first and sent only if it changed, unless samples tell that it did. All others are
+    read once and sent while they are hashed. Nothing names the image before all of it is there and was checked.
 
     Args:
         plan: What to push.

@@ -73,6 +73,10 @@ class Destination(Protocol):
         """Whether the blob can be named by a manifest here."""
         ...
 
+    def read_range(self, digest: Digest, start: int, stop: int) -> bytes | None:
+        """The bytes of a blob from `start` up to `stop`, not checked; None where that cannot be had in one attempt."""
+        ...
+
     def mount(self, digest: Digest, origin: str) -> bool:
         """Take a blob over from the repository `origin` beside this one, without moving bytes; False if that fails."""
         ...
