@@ -86,10 +86,10 @@ def _at_an_empty_place(registry: Registry, directory: Path, measure: Callable[[P
         return measure(place)
 
 
-def push(model: Path, place: Place) -> Run:
-    """`modelcar push` of a directory."""
+def push(model: Path, place: Place, *more: str) -> Run:
+    """`modelcar push` of a directory, with more options."""
     command = [*MODELCAR, "push", f"file://{model}", f"{place.name}:1", "--base-image", "scratch", "--json"]
-    return run([*command, "--plain-http"])
+    return run([*command, "--plain-http", *more])
 
 
 def _again(options: argparse.Namespace, registry: Registry, directory: Path, model: Path) -> list[str]:
@@ -100,6 +100,7 @@ def _again(options: argparse.Namespace, registry: Registry, directory: Path, mod
         "one byte of one shard changed": lambda _: change_byte(model),
         "one shard trained anew": lambda number: rewrite_shards(model, 1, seed=1000 * number),
         "all shards trained anew": lambda number: rewrite_shards(model, options.shards, seed=2000 * number),
+        "the same, `--no-reuse`": lambda number: rewrite_shards(model, options.shards, seed=3000 * number),
     }
     results: dict[str, list[Run]] = {name: [] for name in changes}
     for number in range(1, options.runs + 1):
@@ -107,7 +108,8 @@ def _again(options: argparse.Namespace, registry: Registry, directory: Path, mod
             for name, change in changes.items():
                 change(number)
                 os.sync()  # what was written before a run is not written to the disk during it
-                results[name].append(push(model, place))
+                more = ["--no-reuse"] if "--no-reuse" in name else []
+                results[name].append(push(model, place, *more))
     lines = ["| | seconds | x a push to an empty place | MiB read | bytes sent |", "|---|---|---|---|---|"]
     cold = results["an empty place"]
     for name, runs in results.items():
