@@ -30,6 +30,7 @@ SPECS = st.fixed_dictionaries(
             optional={
                 "tag": st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True),
                 "baseImage": st.sampled_from(["scratch", "same", "quay.io/base:1"]),
+                "reuseFrom": st.lists(st.sampled_from(["quay.io/one:1", "quay.io/two@sha256:" + "0" * 64]), max_size=2),
                 "platforms": st.lists(st.sampled_from(["linux/amd64", "linux/arm64/v8", "linux/s390x"]), max_size=4),
             },
         ),

@@ -153,7 +153,7 @@ def _elsewhere(request: BuildRequest, source: Source, access: Access) -> list[St
                 f"{sibling} is in another registry than {request.destination}",
                 hint="Layers are taken from the same registry only; a whole image is copied from oci://….",
             )
-        hint = "Name an image that is there with --reuse-from, or leave it out."
+        hint = "Name an image that is there with --reuse-from (image.reuseFrom in a spec), or leave it out."
         found = retry(partial(fetch_image, sibling, access, kind="image", hint=hint), attempts=CONTACT_ATTEMPTS)
         images.append(found.on(request.platforms[0]))
     return images

@@ -28,7 +28,7 @@ from modelcar.model_registry.registration import Existing, RegisteredVersion, ch
 from modelcar.plan import make_plan
 from modelcar.progress import Progress, Silence
 from modelcar.push import CONCURRENCY, PushedImage
-from modelcar.spec import InferenceServiceSpec, PromotionSpec
+from modelcar.spec import ImageSpec, InferenceServiceSpec, ModelSpec, PromotionSpec
 
 Tell = Callable[[str], None]
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
@@ -182,7 +182,8 @@ def survey(
     repository.check_write_access()
     existing = check(registry, spec.model_registry.registered_model, spec.model_registry.version)
     tell(f"resolving {spec.model.source}")
-    build = prepare(build_request(spec, manifest, reuse=reuse), access, will_push=will_push)
+    request = build_request(spec.model, spec.image, serving=manifest.storage_uri, reuse=reuse)
+    build = prepare(request, access, will_push=will_push)
     refuse_other_image(spec, existing, build)
     return manifest, build
 
@@ -212,25 +213,27 @@ def target_of(where: InferenceServiceSpec) -> Target:
     )
 
 
-def build_request(spec: PromotionSpec, manifest: Manifest, *, reuse: bool = True) -> BuildRequest:
+def build_request(model: ModelSpec, image: ImageSpec, *, serving: str, reuse: bool = True) -> BuildRequest:
     """What is to be built for a spec.
 
     Args:
-        spec: What was asked for.
-        manifest: What serves now: layers of its image are taken over when it is in the same repository.
+        model: Which model.
+        image: Which image.
+        serving: The storageUri that serves now: layers of its image are taken over when it is in the same repository.
         reuse: Whether layers are taken over at all.
     """
     return BuildRequest(
-        source=spec.model.source,
-        revision=spec.model.revision,
-        allow=spec.model.allow,
-        ignore=spec.model.ignore,
-        allow_pickle=spec.model.allow_pickle,
-        destination=spec.image.repository.tagged(spec.image.tag),
-        base_image=spec.image.base_image,
-        platforms=spec.image.platforms,
-        max_layer_bytes=spec.image.max_layer_bytes,
-        previous=serving_digest(spec.image.repository, manifest.storage_uri),
+        source=model.source,
+        revision=model.revision,
+        allow=model.allow,
+        ignore=model.ignore,
+        allow_pickle=model.allow_pickle,
+        destination=image.repository.tagged(image.tag),
+        base_image=image.base_image,
+        platforms=image.platforms,
+        max_layer_bytes=image.max_layer_bytes,
+        siblings=image.reuse_from,
+        previous=serving_digest(image.repository, serving),
         reuse=reuse,
     )
 

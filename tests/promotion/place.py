@@ -35,7 +35,7 @@ image:
   repository: {registry}/{repository}
   tag: {tag}
   baseImage: {base_image}
-modelRegistry:
+{reuse_from}modelRegistry:
   url: {model_registry}
   registeredModel: {registered_model}
 {version}inferenceService:
@@ -108,7 +108,8 @@ class Place:
             "namespace": NAMESPACE,
         }
         version = f"  version: {changes.pop('version')}\n" if "version" in changes else ""
-        return _SPEC.format(more=more, version=version, **{**values, **changes})
+        reuse_from = f"  reuseFrom: [{changes.pop('reuse_from')}]\n" if "reuse_from" in changes else ""
+        return _SPEC.format(more=more, version=version, reuse_from=reuse_from, **{**values, **changes})
 
     def spec(self, *, more: str = "", **changes: str) -> PromotionSpec:
         """The same, read."""

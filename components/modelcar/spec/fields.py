@@ -90,6 +90,12 @@ FIELDS = (
         parse_bytes,
     ),
     Field(
+        "image.reuseFrom",
+        "Images in other repositories of the same registry to take layers from, each with a tag or digest",
+        values.read_image,
+        shape="list",
+    ),
+    Field(
         "modelRegistry.url",
         "Where the Kubeflow Model Registry listens",
         values.read_http_url,

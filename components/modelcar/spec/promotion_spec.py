@@ -51,6 +51,7 @@ class ImageSpec:
         base_image: With a tag, a digest or both; None for scratch, `SAME` for that of the image which is the source.
         platforms: Stated, whatever the host is; at least one, sorted, none twice.
         max_layer_bytes: What the registry takes as one layer, where that was said.
+        reuse_from: Images in other repositories that layers are taken from, each with a tag or digest.
     """
 
     repository: ImageReference
@@ -58,6 +59,7 @@ class ImageSpec:
     base_image: Base
     platforms: tuple[Platform, ...]
     max_layer_bytes: int | None = None
+    reuse_from: tuple[ImageReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

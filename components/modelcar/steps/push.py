@@ -6,13 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from modelcar.build import BuildRequest, execute, prepare
+from modelcar.build import execute, prepare
 from modelcar.display import LineProgress
-from modelcar.lineage import serving_digest
+from modelcar.promotion import build_request
 from modelcar.push import CONCURRENCY, PushedImage
 from modelcar.quantities import format_bytes
 from modelcar.reference import ImageReference
-from modelcar.spec import ImageSpec, ModelSpec
 from modelcar.steps.fields import read_part
 from modelcar.steps.record import write_record
 from modelcar.steps.running import say, step
@@ -57,20 +56,7 @@ def build_and_push(
     """
     started = time.monotonic()
     part = read_part(spec, ("model", "image"), fields)
-    model: ModelSpec = part["model"]
-    wanted: ImageSpec = part["image"]
-    request = BuildRequest(
-        source=model.source,
-        revision=model.revision,
-        allow=model.allow,
-        ignore=model.ignore,
-        allow_pickle=model.allow_pickle,
-        destination=wanted.repository.tagged(wanted.tag),
-        base_image=wanted.base_image,
-        platforms=wanted.platforms,
-        max_layer_bytes=wanted.max_layer_bytes,
-        previous=serving_digest(wanted.repository, serving),
-    )
+    request = build_request(part["model"], part["image"], serving=serving)
     build = prepare(request, make_access(CONCURRENCY + 4), will_push=True)
     say(f"pushing {len(build.plan.snapshot.files)} files to {build.destination.name}")
     image = execute(build, progress=LineProgress(build.plan.size_bytes, say))
