@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from copying_checks import at, contents, files_of
 from foreign_images import GZIP, PLAIN, link, make_tar, packed, push_image
 from model_files import shard
 from modelcar.build import BuildRequest, prepare
+from modelcar.distribution.blob import StoredBlob
 from modelcar.distribution.client import Access
 from modelcar.errors import (
     ContentMismatch,
@@ -29,6 +31,7 @@ from modelcar.errors import (
     UnsafeContent,
 )
 from modelcar.image_source import ImageSource
+from modelcar.jobs import Cancelled, wait_unless
 from modelcar.push import PushedImage
 from modelcar.reference import Digest, Platform
 from modelcar.sources.patterns import Patterns
@@ -262,6 +265,18 @@ def test_a_registry_that_ignores_ranges_is_read_through_once_more_at_most(unrang
     unranged.recorder.clear()
     assert len(source_of(unranged).snapshot().files) == 6
     assert sum(r.bytes_sent for r in unranged.recorder.seen("GET", "/blobs/")) < 2 * len(tar)
+
+
+def test_what_is_only_read_through_ends_when_the_work_does(unranged: Running) -> None:
+    content = shard(8 * MIB)
+    push_image(unranged.repository("team/foreign"), "1", [(PLAIN, content)])
+    ended = threading.Event()
+    ended.set()
+    blob = StoredBlob(
+        unranged.repository("team/foreign"), Digest.of(content), len(content), what="it", wait=wait_unless(ended)
+    )
+    with pytest.raises(Cancelled):
+        next(blob.again(7 * MIB, 8 * MIB))
 
 
 def test_a_copy_by_skopeo_is_the_same_model(running: Running, model: Path, push: Copy, tmp_path: Path) -> None:

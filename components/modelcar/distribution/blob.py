@@ -58,7 +58,8 @@ class StoredBlob:
             digest: As its manifest states it.
             size_bytes: As its manifest states it.
             what: It, for messages: `a layer of quay.io/team/model:1`.
-            wait: Waits some seconds before another attempt; may raise to end the work.
+            wait: Waits some seconds before another attempt, or none between blocks that are read through; may raise to
+                end the work.
         """
         self.repository, self.digest, self.what = repository, digest, what
         self._size_bytes, self._wait = size_bytes, wait
@@ -172,6 +173,8 @@ class BlobReader(ForwardReader):
                 raise self._blob.mismatch()
             if wanted:
                 yield wanted
+            else:
+                self._blob.wait(0)  # whoever takes the bytes sees none of these, and may want to end
             if position >= self._end < len(self._blob):
                 return
 
