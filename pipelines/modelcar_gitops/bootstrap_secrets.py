@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from modelcar_gitops.served_model import NAMESPACE
+from modelcar_gitops import NAMESPACE
 
 REGISTRY_NAMESPACE: Final = "rhoai-model-registries"
 """Where OpenShift AI has its Model Registries."""

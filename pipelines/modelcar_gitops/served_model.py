@@ -11,8 +11,8 @@ from modelcar.delivery.inference_service import NEVER_BUILT
 from modelcar.errors import InvalidInput
 from modelcar.reference import ImageReference
 from modelcar.spec.values import read_image_repository
+from modelcar_gitops import NAMESPACE
 
-NAMESPACE: Final = "private-ai-demo"
 IMAGE_REGISTRY: Final = "image-registry.openshift-image-registry.svc:5000"
 """OpenShift's own registry, as pods and nodes call it."""
 MODEL_REGISTRY: Final = "private-ai-model-registry"

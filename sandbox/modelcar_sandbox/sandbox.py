@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from modelcar.errors import InvalidInput, PromotionError
-from modelcar_gitops.served_model import NAMESPACE
+from modelcar_gitops import NAMESPACE
 from modelcar_sandbox import git_tree
 from modelcar_sandbox.atomic import write_atomically
 from modelcar_sandbox.base_image import push_base_image

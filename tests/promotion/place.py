@@ -16,7 +16,7 @@ import requests
 from modelcar.distribution.client import Access
 from modelcar.promotion import Promotion, promote
 from modelcar.spec import PromotionSpec, parse_spec
-from modelcar_gitops.served_model import NAMESPACE
+from modelcar_gitops import NAMESPACE
 from modelcar_sandbox.git_tree import INFERENCE_SERVICE, MANIFEST
 from promotion.warm import Command
 

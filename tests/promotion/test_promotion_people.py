@@ -8,7 +8,7 @@ from modelcar.distribution.client import Access
 from modelcar.errors import Held, VersionConflict
 from modelcar.promotion import promote
 from modelcar.spec import parse_spec
-from modelcar_gitops.served_model import NAMESPACE
+from modelcar_gitops import NAMESPACE
 from modelcar_sandbox.git_tree import MANIFEST
 from promotion.place import VERSION_LABEL, Place
 from promotion.services import Services

@@ -7,7 +7,7 @@ import os
 import click
 
 from modelcar.options import json_option
-from modelcar_gitops.served_model import NAMESPACE
+from modelcar_gitops import NAMESPACE
 
 
 @click.command("doctor")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from modelcar_gitops import NAMESPACE
 from modelcar_gitops.bootstrap_secrets import BY_HAND, SECRETS, Secret
 from modelcar_gitops.doctor.findings import Finding, Sign
 from modelcar_gitops.pod_failure import show_line
-from modelcar_gitops.served_model import NAMESPACE
 from modelcar_pipelines.cluster import Cluster, NotAllowed
 
 GROUP: Final = "Secrets"
