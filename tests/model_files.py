@@ -71,6 +71,10 @@ class Files:
         """Fail once when `path` was read up to `at`."""
         self._breaks.append((path, at, error or SourceError(f"{path} broke off", retryable=True)))
 
+    @property
+    def can_be_sampled(self) -> bool:
+        return True
+
     def snapshot(self) -> ModelSnapshot:
         return ModelSnapshot("memory:///model", "main", "0" * 40, self.files)
 

@@ -148,6 +148,15 @@ def test_platforms_are_written_by_one_key() -> None:
     assert faults(text) == ["p.yaml:6: image.platforms: image.platform names one, too; keep one of the two keys"]
 
 
+def test_layers_are_taken_from_images_of_the_same_registry() -> None:
+    assert parse(changed("image.reuseFrom", "[quay.io/acme/base:1]")).image.reuse_from == (
+        ImageReference("quay.io", "acme/base", "1"),
+    )
+    assert faults(changed("image.reuseFrom", "[quay.io/acme/base:1, ghcr.io/acme/base:1]")) == [
+        "p.yaml:6: image.reuseFrom[1]: ghcr.io/acme/base:1 is in another registry than image.repository",
+    ]
+
+
 def test_scratch_is_no_base_image() -> None:
     assert parse(changed("image.baseImage", "scratch")).image.base_image is None
 

@@ -153,10 +153,19 @@ def _elsewhere(request: BuildRequest, source: Source, access: Access) -> list[St
                 f"{sibling} is in another registry than {request.destination}",
                 hint="Layers are taken from the same registry only; a whole image is copied from oci://….",
             )
-        hint = "Name an image that is there with --reuse-from (image.reuseFrom in a spec), or leave it out."
-        found = retry(partial(fetch_image, sibling, access, kind="image", hint=hint), attempts=CONTACT_ATTEMPTS)
-        images.append(found.on(request.platforms[0]))
-    return images
+    return images + fetch_siblings(request.siblings, request.platforms[0], access)
+
+
+def fetch_siblings(siblings: Sequence[ImageReference], platform: Platform, access: Access) -> list[StoredImage]:
+    """Look up the images that layers are to be taken from.
+
+    Raises:
+        ImageNotFound: One is not there, or an index has nothing for the platform.
+        DistributionError: The registry cannot be asked.
+    """
+    hint = "Name an image that is there with --reuse-from (image.reuseFrom in a spec), or leave it out."
+    find = [partial(fetch_image, sibling, access, kind="image", hint=hint) for sibling in siblings]
+    return [retry(one, attempts=CONTACT_ATTEMPTS).on(platform) for one in find]
 
 
 def _platforms(request: BuildRequest, source: Source, access: Access) -> list[PlatformBase]:

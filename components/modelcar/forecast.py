@@ -116,7 +116,7 @@ def make_forecast(build: Build, *, rate_bytes_per_s: int | None = None, serving:
         plan=plan,
         base=base,
         read_bytes=read_bytes,
-        compared_bytes=sum(size_bytes for planned, size_bytes in read if planned.candidate and not planned.reusable),
+        compared_bytes=sum(size_bytes for planned, size_bytes in read if planned.may_be_there),
         sent_bytes=sent_bytes,
         limits=limits_of(replace(build, plan=plan)),
         rates=tuple((rate, max(read_bytes, sent_bytes) / rate) for rate in rates),

@@ -142,6 +142,11 @@ class ImageSource:
             yield _blocks(tar, end)
             self._parked[found.layer.digest] = tar
 
+    @property
+    def can_be_sampled(self) -> bool:
+        """Not every registry gives parts of layers, and gzip has none; see `modelcar.snapshot.Source`."""
+        return False
+
     def close(self) -> None:
         """Close the layers that were kept for their next file; see `modelcar.snapshot.Source`."""
         self._parked.clear()

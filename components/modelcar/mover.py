@@ -13,7 +13,7 @@ from modelcar.distribution.blob import StoredBlob
 from modelcar.distribution.destination import Destination
 from modelcar.distribution.feed import Rereadable
 from modelcar.distribution.upload import BlobStream
-from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, PromotionError
+from modelcar.errors import ContentMismatch, DistributionError, ImageNotFound, PromotionError, SourceError
 from modelcar.image.content import FileContent
 from modelcar.image.layer import LayerStream
 from modelcar.image.manifest import Descriptor, layer_contents, layer_descriptor
@@ -24,7 +24,7 @@ from modelcar.journal import Journal
 from modelcar.plan import ImagePlan, PlannedBaseLayer, PlannedLayer
 from modelcar.progress import Progress
 from modelcar.reference import Digest
-from modelcar.samples import differ
+from modelcar.samples import is_another
 from modelcar.snapshot import Source
 from modelcar.sources.content import ModelCheck
 
@@ -109,19 +109,25 @@ class Mover:
         layer = planned.layer
         stream = LayerStream(layer, self._source.open, self._check.file, cancelled=self._cancelled)
         watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
-        if not layer.files or self._may_be_there(stream, planned):
+        if not layer.files or planned.may_be_there:
             self._progress.layer_started(key, layer.title, len(stream))
-            return self._hash_and_send(stream, watched, planned)
+            if not (planned.may_be_there and self._is_new(stream, planned)):
+                return self._hash_and_send(stream, watched, planned)
         digest = self._destination.write_stream(watched)
         return _moved(digest, stream, stream.contents, reused=False)
 
-    def _may_be_there(self, stream: LayerStream, planned: PlannedLayer) -> bool:
-        """Whether a layer has to be hashed to know that it is another than an earlier image's."""
-        candidate, origin = planned.candidate, planned.origin
-        if candidate is None or planned.reusable:
+    def _is_new(self, stream: LayerStream, planned: PlannedLayer) -> bool:
+        """Whether samples prove that a layer is none of those that it may be, so that it need not be hashed first."""
+        if not self._source.can_be_sampled:
             return False
-        place = origin.repository if origin is not None else self._destination
-        return not differ(stream, partial(place.read_range, candidate.digest))
+        try:
+            return all(
+                is_another(stream, partial((origin.repository if origin else self._destination).read_range, one.digest))
+                for one, origin in planned.candidates
+            )
+        except SourceError as error:  # it may give whole files all the same
+            log.debug("no sample of %s: %s", planned.layer.title, error)
+            return False
 
     def _take_over(self, key: int, planned: PlannedLayer) -> MovedLayer | None:
         """Have a layer that an earlier image holds; None when it is gone, so that only its files are left."""
@@ -181,10 +187,8 @@ class Mover:
 
     def _mount_candidate(self, planned: PlannedLayer, digest: Digest) -> bool:
         """Mount a layer of which only its bytes could tell that it is the one of another repository."""
-        candidate, origin = planned.candidate, planned.origin
-        if candidate is None or origin is None or candidate.digest != digest:
-            return False
-        return self._mount(origin.blob(candidate))
+        origins = [(one, origin) for one, origin in planned.candidates if origin is not None and one.digest == digest]
+        return any(self._mount(origin.blob(one)) for one, origin in origins)
 
     def _move_base(self, key: int, layer: PlannedBaseLayer) -> MovedLayer:
         descriptor = layer.descriptor

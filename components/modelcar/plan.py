@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelcar.base import FetchedBase
 from modelcar.distribution.destination import Destination, StoredManifest, check_manifest_size
@@ -28,6 +28,7 @@ class PlannedLayer:
             for a source without digests, where only reading tells.
         origin: The image that has `candidate`, where that is in another repository; None for the destination's own.
         is_copied: Whether `origin` is in another registry, so that a reusable layer passes through here.
+        others: What earlier images have besides `candidate` that may hold the same content, too, each with its origin.
     """
 
     layer: LayerPlan
@@ -35,6 +36,17 @@ class PlannedLayer:
     reusable: bool = False
     origin: StoredImage | None = None
     is_copied: bool = False
+    others: tuple[tuple[Descriptor, StoredImage | None], ...] = ()
+
+    @property
+    def candidates(self) -> tuple[tuple[Descriptor, StoredImage | None], ...]:
+        """`candidate` and `others`, each with its origin."""
+        return ((self.candidate, self.origin), *self.others) if self.candidate is not None else ()
+
+    @property
+    def may_be_there(self) -> bool:
+        """Whether only its bytes tell if an earlier image has it."""
+        return self.candidate is not None and not self.reusable
 
     @property
     def is_taken(self) -> bool:
@@ -205,7 +217,7 @@ def _known_layers(images: Iterable[tuple[bytes, StoredImage | None]]) -> Mapping
 
 
 def _match(layer: LayerPlan, known: Mapping[_Key, list[_Known]], here: str) -> PlannedLayer:
-    best = PlannedLayer(layer)
+    best, undecided = PlannedLayer(layer), dict[Digest, tuple[Descriptor, StoredImage | None]]()
     for one in known.get(tuple((file.path, file.size_bytes) for file in layer.files), []):
         if one.descriptor.size_bytes != layer.size_bytes:  # it holds more than its annotation tells
             continue
@@ -213,9 +225,13 @@ def _match(layer: LayerPlan, known: Mapping[_Key, list[_Known]], here: str) -> P
         if all(verdicts):
             is_copied = one.origin is not None and one.origin.reference.registry != here
             return PlannedLayer(layer, one.descriptor, reusable=True, origin=one.origin, is_copied=is_copied)
-        if False not in verdicts and (one.origin is None or best.candidate is None):
-            best = PlannedLayer(layer, one.descriptor, origin=one.origin)
-    return best
+        if False not in verdicts:
+            undecided.setdefault(one.descriptor.digest, (one.descriptor, one.origin))
+            if one.origin is None or best.candidate is None:
+                best = PlannedLayer(layer, one.descriptor, origin=one.origin)
+    if best.candidate is not None:
+        del undecided[best.candidate.digest]
+    return replace(best, others=tuple(undecided.values()))
 
 
 def _same(file: ModelFile, content: FileContent) -> bool | None:

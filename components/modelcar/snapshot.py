@@ -73,6 +73,11 @@ class ModelSnapshot:
 class Source(Protocol):
     """Where a model's bytes come from; one implementation per URI scheme."""
 
+    @property
+    def can_be_sampled(self) -> bool:
+        """Whether a few bytes of a big file cost little, wherever in it they stand."""
+        ...
+
     def snapshot(self) -> ModelSnapshot:
         """Resolve the revision and list the files.
 

@@ -246,3 +246,11 @@ def test_a_manifest_that_is_none_by_its_size_is_not_read(directory: Path) -> Non
 
 def test_a_layout_has_no_siblings_to_take_blobs_from(directory: Path) -> None:
     assert not Layout(directory).mount(DIGEST, "team/base")
+
+
+def test_some_bytes_of_a_blob_are_given_only_where_all_of_them_are_there(directory: Path) -> None:
+    layout = Layout(directory)
+    assert layout.read_range(DIGEST, 1, 3) is None
+    layout.write_blob(Content(b"blob"), DIGEST)
+    assert layout.read_range(DIGEST, 1, 3) == b"lo"
+    assert layout.read_range(DIGEST, 2, 5) is None

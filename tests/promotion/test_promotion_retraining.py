@@ -74,6 +74,14 @@ def test_a_registry_that_takes_no_push_is_found_out_before_the_training(
     assert re.search(r"refused to push to models/demo-llama without credentials \(HTTP 403\)$", message)
 
 
+def test_an_image_to_take_layers_from_that_is_not_there_is_found_out_before_the_training(
+    retraining: Retraining,
+) -> None:
+    missing = f"{retraining.place.registry}/models/missing:1"
+    code, message = retraining.refuse(reuse_from=missing)
+    assert (code, message) == (2, f"image {missing} is not there")
+
+
 def test_a_training_that_people_took_back_is_not_put_there_again(retraining: Retraining) -> None:
     before = retraining.place.manifest()
     retraining.commit(retraining.register())

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from image_checks import UnpackedImage
-from model_files import Files, shard
+from model_files import Files, NoCheck, shard
 from modelcar.distribution.client import Access
 from modelcar.distribution.destination import Destination
 from modelcar.errors import SourceError
+from modelcar.image.layer import LayerPlan, LayerStream
 from modelcar.plan import PlatformBase, make_plan
+from modelcar.progress import Silence
 from modelcar.push import PushedImage, push
 from modelcar.reference import ImageReference, Platform
-from modelcar.samples import SAMPLE_BYTES, SAMPLES, differ
+from modelcar.samples import SAMPLE_BYTES, SAMPLES, is_another
+from modelcar.snapshot import ModelFile
 from modelcar.stored_image import fetch_image
 from registry_service import Running
 from wsgi_faults import Fault
@@ -108,6 +112,64 @@ def test_a_registry_that_gives_no_samples_gets_only_what_changed_all_the_same(
     assert [layer.files for layer in pushed.layers if not layer.reused] == [(SECOND,)]
 
 
+def test_a_layer_is_new_only_if_it_is_none_of_those_that_earlier_images_have(
+    destination: Destination, push_files: PushFiles
+) -> None:
+    first = push_files(Files(MODEL), destination, tags=("stable",))
+    push_files(Files(RETRAINED), destination, tags=("v1",))
+    for previous in (("stable", "v1"), ("v1", str(first.digest))):  # a journal that nobody may delete is one of several
+        again = push_files(Files(MODEL, published=False), destination, tags=("v2",), previous=previous)
+        assert again.digest == first.digest
+        assert all(layer.reused for layer in again.layers)
+
+
+def test_the_same_layer_of_several_images_is_sampled_once(running: Running, push_files: PushFiles) -> None:
+    for tag, config in (("v1", b"{}"), ("v2", b"{ }"), ("v3", b"{  }")):
+        push_files(Files(MODEL | {"config.json": config}), running.repository(), tags=(tag,))
+    running.recorder.clear()
+    push_files(Files(RETRAINED, published=False), running.repository(), previous=("v1", "v2", "v3"))
+    assert len(ranges(running)) == SAMPLES + 1
+
+
+def test_a_source_that_gives_whole_files_only_is_pushed_all_the_same(running: Running, push_files: PushFiles) -> None:
+    first = push_files(Files(MODEL), running.repository())
+    source = Files(MODEL, published=False)
+    open_file = source.open
+
+    def open_whole(file: ModelFile, offset: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        if offset:
+            raise SourceError("the bucket gives no part of an object")
+        return open_file(file)
+
+    source.open = open_whole  # type: ignore[method-assign,assignment]
+    again = push_files(source, running.repository())
+    assert (again.digest, again.bytes_uploaded) == (first.digest, 0)
+
+
+def test_a_source_whose_samples_may_cost_as_much_as_its_files_is_not_sampled(
+    running: Running, push_files: PushFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_files(Files(MODEL), running.repository())
+    running.recorder.clear()
+    monkeypatch.setattr(Files, "can_be_sampled", False)
+    push_files(Files(RETRAINED, published=False), running.repository())
+    assert ranges(running) == []
+
+
+def test_a_layer_is_told_as_begun_before_its_samples_are_taken(running: Running, push_files: PushFiles) -> None:
+    push_files(Files(MODEL), running.repository())
+    told: list[str] = []
+
+    class Begun(Silence):
+        def layer_started(self, key: int, title: str, size_bytes: int) -> None:  # noqa: ARG002
+            told.append(f"{title} began")
+
+    source = Files(RETRAINED, published=False)
+    source.on_block = lambda path, _: told.append(f"{path} was read")
+    push_files(source, running.repository(), progress=Begun())
+    assert next(line for line in told if line.startswith(SECOND)) == f"{SECOND} began"
+
+
 def test_a_source_that_breaks_off_in_a_sample_is_asked_again(
     running: Running, push_files: PushFiles, pull: Pull
 ) -> None:
@@ -137,38 +199,37 @@ def test_an_image_beside_is_sampled_where_it_is(running: Running, push_files: Pu
     assert {asked.path.partition("/blobs/")[0] for asked in running.recorder.seen("GET", BLOBS)} == {"/v2/team/other"}
 
 
-class Bytes:
-    """A layer in memory."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.asked: list[tuple[int, int]] = []
-
-    def __len__(self) -> int:
-        return len(self._content)
-
-    def again(self, start: int, stop: int) -> Iterator[bytes]:
-        self.asked.append((start, stop))
-        yield self._content[start : stop - 1]
-        yield self._content[stop - 1 : stop]
+def layer_of(content: bytes) -> LayerStream:
+    """A layer of one file, in blocks that no sample begins or ends with."""
+    files = Files({"model.bin": content})
+    return LayerStream(LayerPlan(files=files.files), files.open, lambda _: NoCheck())
 
 
-@given(
-    size_bytes=st.integers(8 * MIB, 8 * MIB + 3000),
-    changes=st.lists(st.integers(0, 8 * MIB - 1), max_size=3),
-)
-def test_that_two_layers_differ_is_said_only_of_layers_that_do(size_bytes: int, changes: list[int]) -> None:
-    content = bytearray(size_bytes)
+CONTENT = bytes(8 * MIB)
+PLACES = [len(layer_of(CONTENT)) * (2 * number + 1) // (2 * SAMPLES) for number in range(SAMPLES)]
+
+
+@given(changes=st.lists(st.one_of(st.integers(0, 8 * MIB - 1), st.sampled_from(PLACES)), max_size=3))
+def test_that_a_layer_is_another_is_said_only_of_one_that_differs_where_a_sample_was_taken(changes: list[int]) -> None:
+    stored = bytearray(b"".join(layer_of(CONTENT)))
     for place in changes:
-        content[place] ^= 1
-    layer = Bytes(bytes(content))
-    said = differ(layer, lambda start, stop: bytes(stop - start))
-    seen = any(start <= place < stop for start, stop in layer.asked for place in changes)
-    assert said == (bytes(content) != bytes(size_bytes) and seen)
-    assert all(stop - start == SAMPLE_BYTES and stop <= size_bytes for start, stop in layer.asked)
+        stored[place] ^= 1
+    seen = any(start <= place < start + SAMPLE_BYTES for start in PLACES for place in changes if stored[place] == 1)
+    assert is_another(layer_of(CONTENT), lambda start, stop: bytes(stored[start:stop])) == seen
+
+
+def test_of_a_source_only_what_is_compared_counts_as_read() -> None:
+    layer = layer_of(CONTENT)
+    stored = b"".join(layer_of(CONTENT))
+    assert not is_another(layer, lambda start, stop: stored[start:stop])
+    assert layer.bytes_read == SAMPLES * SAMPLE_BYTES
 
 
 def test_a_layer_below_the_least_is_not_asked_for() -> None:
-    layer = Bytes(bytes(8 * MIB - 1))
-    assert differ(layer, lambda _start, _stop: b"other") is False
-    assert layer.asked == []
+    layer = layer_of(bytes(8 * MIB - 4096))
+
+    def read(_start: int, _stop: int) -> bytes:
+        raise AssertionError
+
+    assert not is_another(layer, read)
+    assert layer.bytes_read == 0

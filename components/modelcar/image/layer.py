@@ -71,7 +71,7 @@ class LayerStream:
         plan: What is read.
         digest: Of the tar; set when a pass is complete, None before.
         contents: One per file, in order; complete when `digest` is set.
-        bytes_read: Bytes taken from the source, over all passes.
+        bytes_read: Bytes of files taken from the source, over all passes and whatever else was read of it.
     """
 
     def __init__(
@@ -124,12 +124,14 @@ class LayerStream:
         end = 0
         for size_bytes, read in self._pieces():
             begin, end = end, end + size_bytes
-            if begin < stop and end > start:
-                first = max(start, begin)
-                yield from _cut(read(first - begin), min(stop, end) - first)
+            if begin >= stop:
+                return
+            first, last = max(start, begin), min(stop, end)
+            if first < last:
+                yield from read(first - begin, last - begin)
 
-    def _pieces(self) -> Iterator[tuple[int, Callable[[int], Iterator[bytes]]]]:
-        """What the layer is made of: the length of each piece, and how it is read from an offset on."""
+    def _pieces(self) -> Iterator[tuple[int, Callable[[int, int], Iterator[bytes]]]]:
+        """What the layer is made of: the length of each piece, and how it is read from an offset up to another."""
         for path in self.plan.directories:
             yield _piece(directory_header(path))
         for file in self.plan.files:
@@ -138,8 +140,8 @@ class LayerStream:
             yield _piece(bytes(padded(file.size_bytes) - file.size_bytes))
         yield _piece(TRAILER)
 
-    def _reread(self, file: ModelFile, offset: int) -> Iterator[bytes]:
-        for block in read_on(file, offset, self._open_file, self._cancelled):
+    def _reread(self, file: ModelFile, start: int, stop: int) -> Iterator[bytes]:
+        for block in _cut(read_on(file, start, self._open_file, self._cancelled), stop - start):
             self.bytes_read += len(block)
             yield block
 
@@ -161,8 +163,8 @@ class LayerStream:
         contents.append(stream.content)
 
 
-def _piece(content: bytes) -> tuple[int, Callable[[int], Iterator[bytes]]]:
-    return len(content), lambda offset: iter([content[offset:]])
+def _piece(content: bytes) -> tuple[int, Callable[[int, int], Iterator[bytes]]]:
+    return len(content), lambda start, stop: iter([content[start:stop]])
 
 
 def _cut(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:

@@ -101,6 +101,11 @@ class HubSource:
             self.snapshot()
         return self._ahead.open(file, offset)
 
+    @property
+    def can_be_sampled(self) -> bool:
+        """Not every mirror gives parts of files; see `modelcar.snapshot.Source`."""
+        return False
+
     def close(self) -> None:
         """Fetch nothing ahead any more; see `modelcar.snapshot.Source`."""
         self._ahead.close()

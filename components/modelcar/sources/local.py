@@ -79,6 +79,11 @@ class LocalSource:
             handle.seek(offset)
             yield _blocks(handle, entry, file.size_bytes - offset)
 
+    @property
+    def can_be_sampled(self) -> bool:
+        """A file is opened anywhere; see `modelcar.snapshot.Source`."""
+        return True
+
     def close(self) -> None:
         """Nothing is read ahead or kept open; see `modelcar.snapshot.Source`."""
 

@@ -85,6 +85,11 @@ class ObjectSource:
             self.snapshot()
         return self._ahead.open(file, offset)
 
+    @property
+    def can_be_sampled(self) -> bool:
+        """Each server of objects gives parts of them; see `modelcar.snapshot.Source`."""
+        return True
+
     def close(self) -> None:
         """Fetch nothing ahead any more; see `modelcar.snapshot.Source`."""
         self._ahead.close()

@@ -59,6 +59,7 @@ class _Reading:
         self._check_revision("model.source", "model.revision")
         self._check_revision("training.data", "training.dataRevision")
         self._check_trainer()
+        self._check_siblings()
         if {"image.platform", "image.platforms"} <= self._written:
             self._fault("image.platforms", "image.platform names one, too; keep one of the two keys")
 
@@ -183,6 +184,16 @@ class _Reading:
             self._fault("training.command", "training.entryPoint says what trains, too; keep one of them")
         elif self.values.get("training.command") == () and "training.command" in written:
             self._fault("training.command", "names no program; write [program, argument]")
+
+    def _check_siblings(self) -> None:
+        """Layers are taken from images of the registry that the image goes to."""
+        repository = self.values.get("image.repository")
+        for number, sibling in enumerate(self.values.get("image.reuseFrom") or ()):
+            if repository and sibling and sibling.registry != repository.registry:
+                key = f"image.reuseFrom[{number}]"
+                self._fault(
+                    key, f"{sibling} is in another registry than image.repository", self._lines.get("image.reuseFrom")
+                )
 
     def _fault(self, key: str, message: str, line: int | None = None) -> None:
         self.faults.append(Fault(self._lines.get(key) if line is None else line, key, message))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from modelcar.build import open_destination
+from modelcar.build import fetch_siblings, open_destination
 from modelcar.display import LineProgress
 from modelcar.errors import Held
 from modelcar.metrics import decide, read_metrics
@@ -105,6 +105,7 @@ def resolve_training(
     if plan.action == TRAIN:
         say(f"checking {wanted.image.repository}")
         open_destination(wanted.image.repository, make_access()).check_access()
+        fetch_siblings(wanted.image.reuse_from, wanted.image.platforms[0], make_access())
     base = plan.base
     sizes = {"files": len(base.files), "size_bytes": base.size_bytes}
     record = write_record(started, **sizes)
