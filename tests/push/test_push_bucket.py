@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -17,6 +17,7 @@ from modelcar.errors import SourceError
 from modelcar.plan import PlatformBase, make_plan
 from modelcar.push import PushedImage, push
 from modelcar.reference import Platform
+from modelcar.samples import SAMPLES
 from modelcar.sources.open import open_source
 from object_store_service import RunningStore, serve_store
 from registry_service import Running
@@ -98,10 +99,12 @@ FAULTS = [
 ]
 
 
-def push_bucket(store: RunningStore, running: Running, then: Callable[[], None] = lambda: None) -> PushedImage:
+def push_bucket(
+    store: RunningStore, running: Running, then: Callable[[], None] = lambda: None, previous: Sequence[str] = ()
+) -> PushedImage:
     """In this process; `then` is called between plan and push."""
     source = open_source(f"s3://{store.bucket}/llama")
-    plan = make_plan(source.snapshot(), running.repository(), platforms=[PlatformBase(AMD64, None)], previous=())
+    plan = make_plan(source.snapshot(), running.repository(), platforms=[PlatformBase(AMD64, None)], previous=previous)
     then()
     return push(plan, source, running.repository(), tags=lambda _: ("v1",))
 
@@ -114,6 +117,24 @@ def test_a_failure_in_the_middle_changes_nothing(
     assert str(push_bucket(store, running).digest) == DIGEST
     assert store.faults.fired == fault.times
     assert pull(running.repository(), "v1").model == MODEL
+
+
+def test_a_shard_that_was_trained_anew_is_read_once(
+    store: RunningStore, running: Running, pull: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelcar.samples.LEAST_BYTES", 4 * MIB)
+    push_bucket(store, running)
+    store.put({"model-1.safetensors": shard(4 * MIB, seed=9)}, "llama/")
+    store.recorder.clear()
+    pushed = push_bucket(store, running, previous=["v1"])
+    reads = {name: store.recorder.seen("GET", f"/llama/{name}") for name in ("model-1", "model-2")}
+    assert {name: sum("range" not in one.headers for one in asked) for name, asked in reads.items()} == {
+        "model-1": 1,
+        "model-2": 1,
+    }
+    assert {name: len(asked) - 1 for name, asked in reads.items()} == {"model-1": 1, "model-2": SAMPLES}
+    assert [layer.files for layer in pushed.layers if not layer.reused] == [("model-1.safetensors",)]
+    assert pull(running.repository(), "v1").model == MODEL | {"model-1.safetensors": shard(4 * MIB, seed=9)}
 
 
 def replace_shard(store: RunningStore) -> None:
