@@ -347,7 +347,7 @@ def test_a_shard_that_the_index_names_and_nobody_has_leaves_no_image(
     modelcar: Run, place: Fill, services: Services
 ) -> None:
     Wrong(
-        push("file://{root}/shardless", TO),
+        push("file://{root}/shardless", TO, "--concurrency", "1"),
         "model.safetensors.index.json needs 'model-00001-of-00002.safetensors', which is not there",
         "Take all shards of the model, or leave the index out (ignore).",
     ).check(modelcar, place, services, before=("pushed ", "reused "))
