@@ -14,8 +14,8 @@ SAMPLES = 8
 SAMPLE_BYTES = 1 << 14
 """What comes in one round trip, or hardly more."""
 LEAST_BYTES = 1 << 28
-"""Eight samples of a layer that did not change take eight round trips to each side, some tenths of a second, and of a
-bucket some MiB each that are on their way when the connection is closed. A smaller layer is read whole in that time."""
+"""Eight samples of a layer that did not change take eight round trips to the registry, some tenths of a second. A
+smaller layer is hashed in that time."""
 
 
 def is_another(layer: LayerStream, read: Callable[[int, int], bytes | None]) -> bool:

@@ -87,8 +87,8 @@ class ObjectSource:
 
     @property
     def can_be_sampled(self) -> bool:
-        """Each server of objects gives parts of them; see `modelcar.snapshot.Source`."""
-        return True
+        """Each sample would be a request for all that follows, cut off; see `modelcar.snapshot.Source`."""
+        return False
 
     def close(self) -> None:
         """Fetch nothing ahead any more; see `modelcar.snapshot.Source`."""
