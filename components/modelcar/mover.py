@@ -111,14 +111,14 @@ class Mover:
         watched = _Watched(stream, key, layer.title, self._progress, self._cancelled)
         if not layer.files or planned.may_be_there:
             self._progress.layer_started(key, layer.title, len(stream))
-            if not (planned.may_be_there and self._is_new(stream, planned)):
+            if not self._is_new(stream, planned):
                 return self._hash_and_send(stream, watched, planned)
         digest = self._destination.write_stream(watched)
         return _moved(digest, stream, stream.contents, reused=False)
 
     def _is_new(self, stream: LayerStream, planned: PlannedLayer) -> bool:
         """Whether samples prove that a layer is none of those that it may be, so that it need not be hashed first."""
-        if not self._source.can_be_sampled:
+        if not (planned.may_be_there and self._source.can_be_sampled):
             return False
         try:
             return all(

@@ -138,7 +138,7 @@ def test_a_source_that_gives_whole_files_only_is_pushed_all_the_same(running: Ru
 
     def open_whole(file: ModelFile, offset: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         if offset:
-            raise SourceError("the bucket gives no part of an object")
+            raise SourceError("the volume gives no part of a file")
         return open_file(file)
 
     source.open = open_whole  # type: ignore[method-assign,assignment]
@@ -176,7 +176,7 @@ def test_a_source_that_breaks_off_in_a_sample_is_asked_again(
     push_files(Files(MODEL), running.repository())
     source = Files(RETRAINED, published=False)
     at = 8 * MIB // (2 * SAMPLES)
-    source.break_off(SECOND, at, SourceError("the bucket broke off", retryable=True))
+    source.break_off(SECOND, at, SourceError("the volume broke off", retryable=True))
     push_files(source, running.repository())
     assert passes(source, SECOND) == 1
     assert pull(running.repository(), "v1").model == RETRAINED
